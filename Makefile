@@ -1,0 +1,45 @@
+SHELL := bash
+ENGINE ?= background
+DATABASE ?= sqlite
+OUT ?= build/all
+
+# Where there is no uv, one is installed for this repository alone.
+UV := $(shell command -v uv || echo .uv/bin/uv)
+RUN := $(UV) run --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt sync render-all check-all clean
+
+help: ## say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(UV) ## render, start and try a service (ENGINE=background|arq|celery DATABASE=sqlite|postgresql)
+	$(RUN) python scripts/demo.py $(ENGINE) $(DATABASE)
+
+test: $(UV) ## run every test, on every core
+	$(RUN) pytest -n auto --dist worksteal
+
+lint: $(UV) ## check the code of the template itself
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) python scripts/sync_copier.py --check
+
+fmt: $(UV) ## format the code of the template itself
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+sync: $(UV) ## write copier.yml from cookiecutter.json and the rules of the hook
+	$(RUN) python scripts/sync_copier.py
+
+render-all: $(UV) ## write every combination of answers to OUT=build/all
+	$(RUN) python scripts/render_all.py $(OUT)
+
+check-all: $(UV) ## render, install, lint, type-check and test every engine x database
+	$(RUN) python scripts/check_all.py
+
+clean: ## remove what these targets made
+	rm -rf build .venv .uv
+
+.uv/bin/uv:
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv
