@@ -1,0 +1,1 @@
+"postgresql://app:app@localhost:5432/app"

@@ -1,0 +1,43 @@
+"""Gives every request an id and, once it is answered, a line in the log."""
+
+import logging
+import re
+import uuid
+from time import perf_counter
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.log import bound, request_id
+
+logger = logging.getLogger(__name__)
+
+ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class AccessLog:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        own_id = given if ACCEPTED_ID.fullmatch(given) else str(uuid.uuid4())
+        started = perf_counter()
+
+        async def send_and_log(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-ID"] = own_id
+                milliseconds = round((perf_counter() - started) * 1000, 1)
+                logger.info(
+                    "%s %s",
+                    scope["method"],
+                    scope["path"],
+                    extra={"status": message["status"], "ms": milliseconds},
+                )
+            await send(message)
+
+        with bound(request_id, own_id):
+            await self._app(scope, receive, send_and_log)

@@ -1,0 +1,92 @@
+"""Errors carry their status and are rendered here, as application/problem+json."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from starlette.exceptions import HTTPException
+
+logger = logging.getLogger(__name__)
+
+DATABASE_IS_AWAY = (OperationalError, InterfaceError, NoConnectionFree, ConnectionError)
+
+
+class AppError(Exception):
+    """What a service raises when it cannot do what it was asked."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NotFound(AppError):
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(AppError):
+    status = HTTPStatus.CONFLICT
+
+
+class Problem(BaseModel):
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, Any]] | None = None
+
+
+class ProblemResponse(JSONResponse):
+    media_type = "application/problem+json"
+
+
+# Describes every route's errors in the OpenAPI document, FastAPI's own 422 included.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "Why the request was not met",
+        "content": {ProblemResponse.media_type: {"schema": Problem.model_json_schema()}},
+    }
+}
+
+
+def problem(
+    status: int,
+    detail: str | None = None,
+    errors: list[dict[str, Any]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> ProblemResponse:
+    title = HTTPStatus(status).phrase
+    body = Problem(title=title, status=status, detail=detail or title, errors=errors)
+    return ProblemResponse(body.model_dump(exclude_none=True), status, headers)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(AppError)
+    async def _(_: Request, error: AppError) -> ProblemResponse:
+        return problem(error.status, error.detail)
+
+    @app.exception_handler(HTTPException)
+    async def _(_: Request, error: HTTPException) -> ProblemResponse:
+        return problem(error.status_code, error.detail, headers=dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def _(_: Request, error: RequestValidationError) -> ProblemResponse:
+        errors = [{key: found[key] for key in ("loc", "msg")} for found in error.errors()]
+        return problem(422, "The request is not valid.", errors=errors)
+
+    async def on_database_away(_: Request, error: Exception) -> ProblemResponse:
+        logger.error("the database does not answer: %s", error)
+        return problem(503, "Please try again in a moment.", headers={"Retry-After": "1"})
+
+    for kind in DATABASE_IS_AWAY:
+        app.add_exception_handler(kind, on_database_away)
+
+    @app.exception_handler(Exception)
+    async def _(_: Request, error: Exception) -> ProblemResponse:
+        return problem(500, "Something went wrong here; it has been logged.")

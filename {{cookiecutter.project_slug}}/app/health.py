@@ -1,0 +1,59 @@
+"""Is the process alive, and can it do its work?"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from app.db import Database
+from app.jobs.relay import Engine
+
+router = APIRouter(prefix="/health", tags=["health"])
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 3
+
+
+class Health(BaseModel):
+    status: str
+
+
+class Readiness(Health):
+    database: str
+    broker: str
+
+
+@router.get("/live")
+async def live() -> Health:
+    return Health(status="ok")
+
+
+@router.get("/ready", responses={503: {"model": Readiness}})
+async def ready(request: Request, response: Response) -> Readiness:
+    database, broker = await asyncio.gather(
+        _state_of(_check_database(request.state.database)),
+        _state_of(_check_broker(request.state.engine)),
+    )
+    is_ready = database == broker == "ok"
+    response.status_code = 200 if is_ready else 503
+    return Readiness(status="ok" if is_ready else "not ready", database=database, broker=broker)
+
+
+async def _check_database(database: Database) -> str:
+    return "ok" if await database.is_migrated() else "not the code's schema: alembic upgrade head"
+
+
+async def _check_broker(engine: Engine) -> str:
+    await engine.waiting()
+    return "ok"
+
+
+async def _state_of(check: Awaitable[str]) -> str:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await check
+    except Exception as error:
+        logger.warning("not ready: %r", error)
+        return "does not answer"

@@ -1,0 +1,1 @@
+{% include cookiecutter.__engine ~ "/engine.py" %}

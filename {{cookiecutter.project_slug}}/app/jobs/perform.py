@@ -1,0 +1,138 @@
+"""Run one job: the same lines behind every engine."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
+from pydantic import ValidationError
+
+from app import log
+from app.db import Database
+from app.jobs import Job, Task, ledger
+from app.settings import get_settings
+from app.tasks import tasks
+from app.uow import unit_of_work
+
+logger = logging.getLogger(__name__)
+
+# Blocking tasks have threads of their own, so that they cannot starve the requests.
+MOST_THREADS = 40
+threads = RunVar[CapacityLimiter]("task_threads")
+
+
+class Unrunnable(Exception):
+    """The job does not fit the code, and another try would not change that."""
+
+
+async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
+    """Run a job, if it is due and nobody else has it; return the jobs that it released."""
+    lease = get_settings().jobs_lease
+    async with database.write.begin() as session:
+        job = await ledger.claim(session, job_id, lease)
+    if job is None:
+        return []
+    with log.bound(log.request_id, job.request_id), log.bound(log.job_id, str(job.id)):
+        return await _try(database, job, lease)
+
+
+async def _try(database: Database, job: Job, lease: timedelta) -> list[Job]:
+    about = {"task": job.task, "attempt": job.attempts}
+    logger.info("job started", extra=about)
+    try:
+        released = await _run(database, job, lease)
+    except asyncio.CancelledError:
+        async with database.write.begin() as session:
+            await ledger.give_back(session, job)
+        logger.warning("job given back, because this process stops", extra=about)
+        raise
+    except ledger.LeaseLost:
+        logger.warning("job lost its lease, so this try is not recorded", extra=about)
+        return []
+    except (Exception, SystemExit) as error:
+        async with database.write.begin() as session:
+            status = await ledger.fail(
+                session,
+                job,
+                f"{type(error).__name__}: {error}",
+                for_good=isinstance(error, Unrunnable),
+            )
+        logger.exception("job failed", extra={**about, "status": status})
+        return []
+    logger.info("job succeeded", extra=about)
+    return released
+
+
+async def _run(database: Database, job: Job, lease: timedelta) -> list[Job]:
+    task, arguments = _call_of(job)
+    seconds = task.timeout.total_seconds()
+    if task.is_supplied:
+        async with unit_of_work(database, lease) as uow:
+            async with _limits(database, job, seconds, lease):
+                await task.function(uow, **arguments)
+            followers = await ledger.succeed(uow.session, job, lease)
+        return [*uow.in_hand, *followers]
+    async with _limits(database, job, seconds, lease):
+        if task.is_async:
+            await task.function(**arguments)
+        else:
+            await _in_thread(partial(task.function, **arguments))
+    async with database.write.begin() as session:
+        return await ledger.succeed(session, job, lease)
+
+
+def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
+    try:
+        task = tasks[job.task]
+        return task, task.unpack(job)
+    except KeyError:
+        raise Unrunnable("the code has no task of this name") from None
+    except ValidationError as error:
+        misfits = (
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise Unrunnable(f"its arguments do not fit: {'; '.join(misfits)}") from None
+
+
+async def _in_thread(call: partial[object]) -> None:
+    limiter = threads.get(None) or CapacityLimiter(MOST_THREADS)
+    threads.set(limiter)
+    # A thread cannot be stopped: after a timeout it is left to itself.
+    await to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True)
+
+
+@asynccontextmanager
+async def _limits(
+    database: Database, job: Job, seconds: float, lease: timedelta
+) -> AsyncIterator[None]:
+    """Renew the lease meanwhile; stop the work when its time is over or its lease is lost."""
+    try:
+        async with asyncio.timeout(seconds) as deadline:
+            renewal = asyncio.create_task(_renew(database, job, lease, deadline))
+            try:
+                yield
+            finally:
+                renewal.cancel()
+    except TimeoutError as error:
+        if deadline.expired():
+            raise TimeoutError(f"not done after {seconds:g} s") from error
+        raise
+
+
+async def _renew(database: Database, job: Job, lease: timedelta, deadline: asyncio.Timeout) -> None:
+    while True:
+        await asyncio.sleep(lease.total_seconds() / 3)
+        try:
+            async with database.write.begin() as session:
+                await ledger.renew(session, job, lease)
+        except ledger.LeaseLost:
+            deadline.reschedule(0)
+        except Exception:
+            logger.warning("the lease of a job could not be renewed", exc_info=True)

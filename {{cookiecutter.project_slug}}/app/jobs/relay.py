@@ -1,0 +1,147 @@
+"""Hands jobs to the engine: a request's at once, and whatever else is due, soon."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from time import monotonic
+from typing import Protocol
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db import Database
+from app.jobs import Job, Status, outbox
+from app.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+# How many jobs a relay sends at a time: an engine may run a job while it "sends" it.
+LANES = 20
+# How long the jobs in the lanes may take when the process stops.
+GRACE_SECONDS = 10
+
+
+class Engine(Protocol):
+    """All that an engine is. It may lose, repeat or delay a job: the ledger copes."""
+
+    async def send(self, job: Job) -> None:
+        """Have the job performed; raise, soon, if it cannot be passed on."""
+
+    async def waiting(self) -> int:
+        """How many sent jobs no worker has in hand yet; raise, soon, if that cannot be told."""
+
+
+class Relay:
+    """Any number of relays may run side by side."""
+
+    def __init__(self, database: Database, engine: Engine) -> None:
+        self._database = database
+        self._engine = engine
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._is_cut_off = False
+        self._interval = get_settings().jobs_relay_seconds
+        self._lease = get_settings().jobs_lease
+        self._look_for_lost_at = monotonic()
+
+    async def hand_over(self, jobs: Sequence[Job]) -> None:
+        """Send jobs in their order; what cannot be sent now, a relay sends later."""
+        keeping = asyncio.create_task(self._keep_in_hand(jobs))
+        try:
+            for position, job in enumerate(jobs):
+                if self._is_cut_off or not await self._send(job):
+                    await self._let_go(jobs[position:])
+                    return
+        finally:
+            keeping.cancel()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        looking = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            looking.cancel()
+            if self._lanes:
+                _, late = await asyncio.wait(self._lanes, timeout=GRACE_SECONDS)
+                for lane in late:
+                    lane.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                await self.relay()
+            except Exception as error:
+                logger.warning("the relay cannot work: %r", error)
+            await asyncio.sleep(self._interval)
+
+    async def relay(self) -> None:
+        """Send what is due and in nobody's hand."""
+        if self._is_cut_off:
+            await self._engine.waiting()
+            self._is_cut_off = False
+            logger.info("the broker answers again")
+        while await self._send_some(outbox.to_send(), LANES):
+            pass
+        if monotonic() >= self._look_for_lost_at:
+            self._look_for_lost_at = monotonic() + self._lease.total_seconds()
+            lost = await self._count_lost()
+            while lost > 0 and (sent := await self._send_some(outbox.perhaps_lost(), lost)):
+                lost -= sent
+
+    async def _count_lost(self) -> int:
+        async with self._database.read() as session:
+            if not await outbox.exists(session, outbox.perhaps_lost()):
+                return 0
+        # In this order, a job that is claimed meanwhile does not count as lost.
+        waiting = await self._engine.waiting()
+        async with self._database.read() as session:
+            return await outbox.count_sent(session) - waiting
+
+    async def _send_some(self, which: ColumnElement[bool], most: int) -> int:
+        most = min(most, LANES - len(self._lanes))
+        if most == 0 or self._is_cut_off:
+            return 0
+        async with self._database.read() as session:
+            if not await outbox.exists(session, which):
+                return 0
+        async with self._database.write.begin() as session:
+            jobs = await outbox.take(session, which, most, self._lease)
+        for job in jobs:
+            if job.status is Status.FAILED:
+                logger.error("job failed: %s", job.error, extra={"job_id": str(job.id)})
+            else:
+                lane = asyncio.create_task(self.hand_over([job]))
+                self._lanes.add(lane)
+                lane.add_done_callback(self._lanes.discard)
+        if self._lanes:
+            await asyncio.wait(
+                self._lanes, timeout=self._interval, return_when=asyncio.FIRST_COMPLETED
+            )
+        return len(jobs)
+
+    async def _send(self, job: Job) -> bool:
+        try:
+            await self._engine.send(job)
+        except Exception as error:
+            if not self._is_cut_off:
+                logger.warning("the broker does not answer; jobs will be sent later: %r", error)
+            self._is_cut_off = True
+            return False
+        return True
+
+    async def _keep_in_hand(self, jobs: Sequence[Job]) -> None:
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            await self._hold(jobs, self._lease)
+
+    async def _let_go(self, jobs: Sequence[Job]) -> None:
+        await self._hold(jobs, None)
+
+    async def _hold(self, jobs: Sequence[Job], lease: timedelta | None) -> None:
+        # If this fails, the lease ends by itself.
+        with suppress(SQLAlchemyError):
+            async with self._database.write.begin() as session:
+                await outbox.hold(session, jobs, lease)

@@ -1,0 +1,75 @@
+"""One line per event, which names the request and the job it belongs to."""
+
+import json
+import logging
+import logging.config
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
+
+STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}
+
+
+@contextmanager
+def bound(variable: ContextVar[str | None], value: str | None) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+def fields(record: logging.LogRecord) -> dict[str, object]:
+    ids = {"request_id": request_id.get(), "job_id": job_id.get()}
+    extra = {name: value for name, value in vars(record).items() if name not in STANDARD}
+    return {name: value for name, value in {**ids, **extra}.items() if value is not None}
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        pairs = "".join(
+            f"  {name}={json.dumps(value, default=str)}" for name, value in fields(record).items()
+        )
+        # Whatever a client may have put into the message, it stays one line.
+        message = record.getMessage().encode("unicode_escape").decode()
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        line = f"{time} {record.levelname:<7} {record.name}: {message}{pairs}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def configure_logging(level: str, *, as_json: bool) -> None:
+    formatter = JsonFormatter if as_json else TextFormatter
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"line": {"()": formatter}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"level": level, "handlers": ["stderr"]},
+            "loggers": {
+                "uvicorn": {"handlers": [], "propagate": True},
+                # The service writes its own line per request.
+                "uvicorn.access": {"handlers": [], "propagate": False},
+                "httpx": {"level": "WARNING"},
+                "alembic": {"level": "WARNING"},
+            },
+        }
+    )

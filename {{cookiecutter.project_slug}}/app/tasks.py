@@ -1,0 +1,6 @@
+"""Every task of the service: each module that declares some is imported here."""
+
+from app.jobs.task import tasks
+from app.users import tasks as users
+
+__all__ = ["tasks", "users"]

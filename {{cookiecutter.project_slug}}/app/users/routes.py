@@ -1,0 +1,31 @@
+import uuid
+
+from fastapi import APIRouter
+
+from app.deps import Paging, Session, Uow
+from app.jobs import JobRead
+from app.paging import Page
+from app.users import services
+from app.users.models import User
+from app.users.schemas import UserCreate, UserRead, UserRegistered
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+
+@router.post("", status_code=201)
+async def register_user(uow: Uow, data: UserCreate) -> UserRegistered:
+    user = await services.register(uow, data)
+    return UserRegistered(
+        **UserRead.model_validate(user).model_dump(),
+        jobs=[JobRead.model_validate(job) for job in uow.jobs],
+    )
+
+
+@router.get("")
+async def list_users(session: Session, paging: Paging) -> Page[UserRead]:
+    return await services.list_users(session, paging)
+
+
+@router.get("/{user_id}", response_model=UserRead)
+async def read_user(session: Session, user_id: uuid.UUID) -> User:
+    return await services.find_user(session, user_id)

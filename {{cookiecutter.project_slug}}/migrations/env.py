@@ -1,0 +1,37 @@
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+from app.db import Base, create_engine
+from app.jobs import models as jobs
+from app.settings import get_settings
+from app.users import models as users
+
+# Imported, so that Base.metadata knows the tables.
+__all__ = ["jobs", "users"]
+
+
+def migrate(connection: Connection) -> None:
+    # One process migrates, the others wait: SQLite's writers do so anyway.
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic'))"))
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def main() -> None:
+    engine = create_engine(get_settings().database_url)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(migrate)
+    finally:
+        await engine.dispose()
+
+
+asyncio.run(main())

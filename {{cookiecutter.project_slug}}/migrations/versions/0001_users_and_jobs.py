@@ -1,0 +1,69 @@
+"""users and jobs"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+MOMENT = sa.DateTime(timezone=True)
+OPEN = sa.text("finished_at IS NULL")
+FOLLOWS = sa.text("after_id IS NOT NULL")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "users",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("full_name", sa.Text(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_users"),
+        sa.UniqueConstraint("email", name="uq_users_email"),
+    )
+    op.create_table(
+        "audit_entries",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_audit_entries"),
+    )
+    op.create_table(
+        "jobs",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("arguments", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("max_tries", sa.Integer(), nullable=False),
+        sa.Column("run_at", MOMENT, nullable=False),
+        sa.Column("lease_until", MOMENT),
+        sa.Column("after_id", sa.Uuid()),
+        sa.Column("request_id", sa.Text()),
+        sa.Column("error", sa.Text()),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("started_at", MOMENT),
+        sa.Column("finished_at", MOMENT),
+        sa.PrimaryKeyConstraint("id", name="pk_jobs"),
+        sa.ForeignKeyConstraint(["after_id"], ["jobs.id"], name="fk_jobs_after_id"),
+    )
+    op.create_index(
+        "ix_jobs_open",
+        "jobs",
+        ["lease_until", "run_at"],
+        sqlite_where=OPEN,
+        postgresql_where=OPEN,
+    )
+    op.create_index(
+        "ix_jobs_after_id", "jobs", ["after_id"], sqlite_where=FOLLOWS, postgresql_where=FOLLOWS
+    )
+    op.create_index("ix_jobs_created_at", "jobs", ["created_at"])
+
+
+def downgrade() -> None:
+    op.drop_table("jobs")
+    op.drop_table("audit_entries")
+    op.drop_table("users")
