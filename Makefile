@@ -3,7 +3,9 @@ ENGINE ?= background
 DATABASE ?= sqlite
 OUT ?= build/all
 
-# Where there is no uv, one is installed for this repository alone.
+# Where there is no uv, one is installed for this repository alone. It comes last on PATH,
+# for what is started below to find.
+export PATH := $(PATH):$(CURDIR)/.uv/bin
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --quiet
 
@@ -17,7 +19,7 @@ demo: $(UV) ## render, start and try a service (ENGINE=background|arq|celery DAT
 	$(RUN) python scripts/demo.py $(ENGINE) $(DATABASE)
 
 test: $(UV) ## run every test, on every core
-	$(RUN) pytest -n auto --dist worksteal
+	$(RUN) pytest
 
 lint: $(UV) ## check the code of the template itself
 	$(RUN) ruff check
@@ -41,5 +43,7 @@ clean: ## remove what these targets made
 	rm -rf build .venv .uv
 
 .uv/bin/uv:
-	python3 -m venv .uv
-	.uv/bin/pip install --quiet --disable-pip-version-check uv
+	python3 -m venv .uv/venv
+	.uv/venv/bin/pip install --quiet --disable-pip-version-check uv
+	mkdir -p .uv/bin
+	ln -s ../venv/bin/uv ../venv/bin/uvx .uv/bin

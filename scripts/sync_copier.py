@@ -35,7 +35,7 @@ def in_copier(template: str) -> str:
 def settings() -> list[str]:
     environment = SPEC["_jinja2_env_vars"] | {"keep_trailing_newline": True}
     return [
-        "# Written by scripts/sync_copier.py from cookiecutter.json and the pre_gen hook: do not edit.",
+        "# Written by scripts/sync_copier.py from cookiecutter.json and hooks/: do not edit.",
         '_min_copier_version: "9.4.0"',
         '_subdirectory: "{% raw %}{{cookiecutter.project_slug}}{% endraw %}"',
         '_templates_suffix: ""',

@@ -1,0 +1,51 @@
+"""What a generated project has to pass, and how to run it there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+# `uv run` tells its children where it is.
+UV = shutil.which(os.environ.get("UV", "uv")) or sys.exit("there is no uv: use make, or install it")
+
+CHECKS = {
+    "install": [UV, "sync", "--quiet"],
+    "lint": [UV, "run", "ruff", "check"],
+    "format": [UV, "run", "ruff", "format", "--check"],
+    "types": [UV, "run", "mypy"],
+    "tests": [UV, "run", "pytest"],
+}
+
+# What the environment says of this repository's own virtual environment and test run.
+OURS = ("VIRTUAL_ENV", "PYTHON", "PYTEST", "COV_", "UV_RUN_RECURSION_DEPTH")
+
+
+def environment(**extra: str) -> dict[str, str]:
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    # The project's own scripts say `uv`, wherever ours came from.
+    path = os.pathsep.join([theirs["PATH"], str(Path(UV).parent)])
+    return theirs | {"PATH": path} | extra
+
+
+@dataclass(frozen=True)
+class Result:
+    passed: bool
+    output: str
+
+    def tail(self, lines: int = 60) -> str:
+        return "\n".join(self.output.splitlines()[-lines:])
+
+
+def run_check(name: str, project: Path) -> Result:
+    done = subprocess.run(
+        CHECKS[name],
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    return Result(done.returncode == 0, done.stdout)

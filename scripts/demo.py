@@ -1,0 +1,165 @@
+"""Render a service, start it, give it a user, and watch the user's jobs: demo.py ENGINE DATABASE"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from checks import UV, environment
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+PATIENCE_SECONDS = 90
+# No proxy stands between us and our own machine.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+Service = subprocess.Popen[bytes]
+
+
+class Failure(Exception):
+    """Told to the user as it is."""
+
+
+def say(text: str) -> None:
+    print(f"==> {text}", flush=True)
+
+
+def render(engine: str, database: str) -> Path:
+    name = f"demo-{engine}-{database}"
+    shutil.rmtree(BUILD / name, ignore_errors=True)
+    answers = [f"project_name={name}", f"engine={engine}", f"database={database}"]
+    command = ["cookiecutter", str(ROOT), "--no-input", "--default-config", "-o", str(BUILD)]
+    subprocess.run([*command, *answers], check=True, stdout=subprocess.DEVNULL)
+    return BUILD / name
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def call(method: str, url: str, body: dict[str, str] | None = None) -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - our own
+    try:
+        with OPENER.open(request, timeout=10) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+
+
+@contextmanager
+def running(project: Path, log: Path, port: int) -> Iterator[Service]:
+    """The processes of the Procfile, in a process group of their own."""
+    redis = f"redis://127.0.0.1:{free_port()}/0"
+    settings = environment(PORT=str(port), REDIS_URL=redis, PYTHONUNBUFFERED="1")
+    with log.open("wb") as output:
+        service = subprocess.Popen(
+            [UV, "run", "honcho", "start"],
+            cwd=project,
+            env=settings,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield service
+    finally:
+        stop(service)
+
+
+def stop(service: Service) -> None:
+    if service.poll() is not None:
+        return
+    os.killpg(service.pid, signal.SIGTERM)
+    try:
+        service.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(service.pid, signal.SIGKILL)
+        raise Failure("it did not stop when asked to") from None
+
+
+def wait_until(what: str, service: Service, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if service.poll() is not None:
+            raise Failure(f"it ended by itself (exit status {service.returncode})")
+        if time.monotonic() > deadline:
+            raise Failure(f"no {what} within {PATIENCE_SECONDS} s")
+        time.sleep(0.05)
+
+
+def is_ready(base: str) -> bool:
+    try:
+        return call("GET", base + "/health/ready")[0] == 200
+    except OSError:
+        return False
+
+
+def register_user(base: str) -> dict[str, Any]:
+    user = {"email": "ada@example.com", "full_name": "Ada Lovelace"}
+    say(f"POST /users {json.dumps(user)}")
+    status, answer = call("POST", base + "/users", user)
+    if status != 201:
+        raise Failure(f"POST /users answered {status}: {answer}")
+    print(f"    201, user {answer['id']}, {len(answer['jobs'])} jobs", flush=True)
+    return answer
+
+
+def has_succeeded(base: str, job: dict[str, Any]) -> bool:
+    """Prints each status once, as it is first seen."""
+    code, now = call("GET", base + job["url"])
+    if code != 200:
+        raise Failure(f"GET {job['url']} answered {code}: {now}")
+    if now["status"] != job.get("seen"):
+        job["seen"] = now["status"]
+        print(f"    {job['task']:<32} {now['status']}, attempts: {now['attempts']}", flush=True)
+    if now["status"] == "failed":
+        raise Failure(f"the job failed: {now}")
+    return bool(now["status"] == "succeeded")
+
+
+def try_it(service: Service, base: str) -> None:
+    wait_until("GET /health/ready", service, lambda: is_ready(base))
+    jobs = register_user(base)["jobs"]
+    if not jobs:
+        raise Failure("the user has no jobs")
+    say("GET the jobs until they have succeeded")
+    for job in jobs:
+        wait_until(f"end of {job['url']}", service, lambda job=job: has_succeeded(base, job))
+
+
+def main(engine: str, database: str) -> None:
+    say(f"Rendering build/demo-{engine}-{database}")
+    project = render(engine, database)
+    say("Installing what it needs: uv sync")
+    subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
+
+    log, port = project / "demo.log", free_port()
+    base = f"http://127.0.0.1:{port}"
+    say(f"Starting it at {base}: uv run honcho start")
+    try:
+        with running(project, log, port) as service:
+            try_it(service, base)
+            say("Stopping it")
+    except Failure as failure:
+        print(*log.read_text(errors="replace").splitlines()[-40:], sep="\n", file=sys.stderr)
+        sys.exit(f"FAILED: {failure}")
+    say(f"Done. The project is {project}")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is stopped
+    main(*sys.argv[1:])
