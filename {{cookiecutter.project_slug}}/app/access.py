@@ -1,4 +1,4 @@
-"""Gives every request an id and, once it is answered, a line in the log."""
+"""Gives every request an id, an answer even where the code fails, and a line in the log."""
 
 import logging
 import re
@@ -8,6 +8,7 @@ from time import perf_counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import problem
 from app.log import bound, request_id
 
 logger = logging.getLogger(__name__)
@@ -26,9 +27,12 @@ class AccessLog:
         given = Headers(scope=scope).get("x-request-id", "")
         own_id = given if ACCEPTED_ID.fullmatch(given) else str(uuid.uuid4())
         started = perf_counter()
+        has_begun = False
 
         async def send_and_log(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 MutableHeaders(scope=message)["X-Request-ID"] = own_id
                 milliseconds = round((perf_counter() - started) * 1000, 1)
                 logger.info(
@@ -40,4 +44,11 @@ class AccessLog:
             await send(message)
 
         with bound(request_id, own_id):
-            await self._app(scope, receive, send_and_log)
+            try:
+                await self._app(scope, receive, send_and_log)
+            except Exception:
+                logger.exception("the request failed")
+                if has_begun:
+                    raise
+                answer = problem(500, "Something went wrong here; it has been logged.")
+                await answer(scope, receive, send_and_log)

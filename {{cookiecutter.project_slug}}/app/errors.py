@@ -86,7 +86,3 @@ def add_error_handlers(app: FastAPI) -> None:
 
     for kind in DATABASE_IS_AWAY:
         app.add_exception_handler(kind, on_database_away)
-
-    @app.exception_handler(Exception)
-    async def _(_: Request, error: Exception) -> ProblemResponse:
-        return problem(500, "Something went wrong here; it has been logged.")

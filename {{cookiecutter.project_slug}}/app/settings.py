@@ -68,19 +68,12 @@ class Settings(BaseSettings):
         return url.set(drivername=driver).render_as_string(hide_password=False)
 
     @model_validator(mode="after")
-    def _webhooks_are_signed(self) -> "Settings":
-        if self.webhook_url and not self.webhook_secret:
-            raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET, which signs what is pushed")
-        return self
-
-    @model_validator(mode="after")
-    def _nothing_unsafe_in_production(self) -> "Settings":
-        if self.environment == "development":
-            return self
-        if self.ops_token is None:
-            raise ValueError("OPS_TOKEN must be set outside development")
-        if "database_url" not in self.model_fields_set:
-            raise ValueError("DATABASE_URL must be set outside development")
+    def _name_what_is_missing(self) -> "Settings":
+        needed = {"webhook_secret"} if self.webhook_url else set()
+        if self.environment != "development":
+            needed |= {"database_url", "ops_token"}
+        if missing := sorted(needed - self.model_fields_set):
+            raise ValueError(f"{', '.join(missing).upper()} must be set")
         return self
 
 
@@ -89,10 +82,8 @@ def get_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}".lstrip(
-                ": "
-            )
-            for problem in error.errors(include_input=False, include_url=False)
-        ]
-        raise SystemExit("Wrong settings. " + "; ".join(problems)) from None
+        problems = (
+            ": ".join([*(str(name).upper() for name in found["loc"]), found["msg"]])
+            for found in error.errors(include_input=False, include_url=False)
+        )
+        raise SystemExit(f"Wrong settings: {'; '.join(problems)}") from None

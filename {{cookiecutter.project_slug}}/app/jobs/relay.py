@@ -82,7 +82,7 @@ class Relay:
         if self._is_cut_off:
             await self._engine.waiting()
             self._is_cut_off = False
-            logger.info("the broker answers again")
+            logger.info("jobs can be sent again")
         while await self._send_some(outbox.to_send(), LANES):
             pass
         if monotonic() >= self._look_for_lost_at:
@@ -127,7 +127,7 @@ class Relay:
             await self._engine.send(job)
         except Exception as error:
             if not self._is_cut_off:
-                logger.warning("the broker does not answer; jobs will be sent later: %r", error)
+                logger.warning("a job could not be sent, and will be later: %r", error)
             self._is_cut_off = True
             return False
         return True
