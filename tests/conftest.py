@@ -1,0 +1,38 @@
+"""A copy of the template to render from, and git's copy of it for the tools that clone."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from template import copy_sources, memoise_jinja
+
+memoise_jinja()
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_sources(tmp_path_factory.mktemp("sources") / "template")
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = copy_sources(tmp_path_factory.mktemp("repository") / "template")
+    author = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    commit = [*author, "commit", "--quiet", "--message=Template"]
+    for command in (["init", "--quiet"], ["add", "--all"], commit):
+        subprocess.run(["git", *command], cwd=path, check=True)
+    return path
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which no tool finds, or leaves, anything of the user's."""
+    path = tmp_path_factory.mktemp("home")
+    return os.environ | {
+        "HOME": str(path),
+        "XDG_CONFIG_HOME": str(path / "config"),
+        "COLUMNS": "80",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+    }

@@ -1,0 +1,171 @@
+"""A bad answer: the same verdict by each tool, one clear line, and nothing written."""
+
+import json
+import re
+import runpy
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from template import ROOT
+
+RULES = runpy.run_path(str(ROOT / "hooks" / "pre_gen_project.py"))["RULES"]
+TOOLS = ["cookiecutter", "copier", "cruft"]
+
+REFUSED = {
+    "slug that climbs": ("project_slug", "../x"),
+    "slug that nests": ("project_slug", "a/b"),
+    "slug that nests deeper": ("project_slug", "a/b/c"),
+    "slug with space and capitals": ("project_slug", "My App"),
+    "slug with an option's hyphen": ("project_slug", "-x"),
+    "slug with two hyphens": ("project_slug", "a--b"),
+    "slug of 80 characters": ("project_slug", "a" * 80),
+    "slug that is not ASCII": ("project_slug", "größe"),
+    "slug that Windows reserves": ("project_slug", "con"),
+    "description of two lines": ("description", "one\ntwo"),
+    "description of 201 characters": ("description", "x" * 201),
+    "author with a control character": ("author_name", "A\x1bda"),
+    "email without a name": ("author_email", "@example.com"),
+    "email with a quote": ("author_email", 'a"b@example.com'),
+}
+HARD_TEXT = 'He said "hi", \\n is C:\\new\\table, 🚀 naïve <b>&\'s</b> {x} %s ${HOME} #1'
+
+
+def command(tool: str, template: Path, answers: dict[str, str]) -> list[str]:
+    pairs = [f"{name}={value}" for name, value in answers.items()]
+    return {
+        "cookiecutter": ["cookiecutter", str(template), "--no-input", *pairs],
+        "copier": [
+            *["copier", "copy", "--quiet", "--defaults"],
+            *[part for pair in pairs for part in ("--data", pair)],
+            *[str(template), "orders"],
+        ],
+        "cruft": [
+            *["cruft", "create", "--no-input", "--extra-context", json.dumps(answers)],
+            str(template),
+        ],
+    }[tool]
+
+
+def run(
+    tool: str, template: Path, answers: dict[str, str], folder: Path, home: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(tool, template, answers),
+        cwd=folder,
+        env=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """One level down, to see what is written beside it as well."""
+    path = tmp_path / "here"
+    path.mkdir()
+    return path
+
+
+def left_in(folder: Path) -> list[str]:
+    return [path.relative_to(folder.parent).as_posix() for path in folder.parent.rglob("*")][1:]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize(("name", "value"), REFUSED.values(), ids=REFUSED)
+def test_a_bad_answer_is_refused_in_one_line_and_leaves_nothing(
+    tool: str, name: str, value: str, repository: Path, folder: Path, home: dict[str, str]
+) -> None:
+    done = run(tool, repository, {name: value}, folder, home)
+    said = [line for line in done.stdout.splitlines() if RULES[name][1] in line]
+    assert done.returncode != 0
+    assert len(said) == 1, done.stdout
+    assert name in said[0]
+    assert left_in(folder) == []
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_empty_slug_is_refused(
+    tool: str, repository: Path, folder: Path, home: dict[str, str]
+) -> None:
+    done = run(tool, repository, {"project_slug": ""}, folder, home)
+    # cookiecutter and cruft refuse by themselves: an empty name is the folder they are in.
+    said = RULES["project_slug"][1] if tool == "copier" else "directory already exists"
+    assert done.returncode != 0
+    assert said in done.stdout
+    assert left_in(folder) == []
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_unknown_choice_is_refused(
+    tool: str, repository: Path, folder: Path, home: dict[str, str]
+) -> None:
+    done = run(tool, repository, {"engine": "kafka"}, folder, home)
+    assert done.returncode != 0
+    assert "engine" in done.stdout
+    assert left_in(folder) == []
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_jinja_in_an_answer_never_reaches_the_project(
+    tool: str, repository: Path, folder: Path, home: dict[str, str]
+) -> None:
+    answers = {"project_slug": "orders", "description": "{{ 7*7 }}"}
+    done = run(tool, repository, answers, folder, home)
+    if tool == "copier":
+        assert done.returncode != 0
+        assert RULES["description"][1] in done.stdout
+        assert left_in(folder) == []
+    else:  # these render an answer given on the command line before they use it
+        assert done.returncode == 0, done.stdout
+        assert description_of(folder / "orders") == "49"
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_free_text_reads_back_exactly(
+    tool: str, repository: Path, folder: Path, home: dict[str, str]
+) -> None:
+    answers = {
+        "project_slug": "orders",
+        "project_name": HARD_TEXT,
+        "description": HARD_TEXT,
+        "author_name": HARD_TEXT,
+        "author_email": "o'hara+tag@sub.example.com",
+    }
+    done = run(tool, repository, answers, folder, home)
+    assert done.returncode == 0, done.stdout
+    project = folder / "orders"
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    author = {"name": HARD_TEXT, "email": answers["author_email"]}
+    assert metadata["description"] == HARD_TEXT
+    assert metadata["authors"] == [author]
+    stored = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    assert {name: stored[name] for name in answers} == answers
+
+
+def description_of(project: Path) -> str:
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    return metadata["project"]["description"]
+
+
+def test_a_refused_slug_leaves_alone_what_was_there(
+    repository: Path, folder: Path, home: dict[str, str]
+) -> None:
+    (folder / "a").mkdir()
+    (folder / "a" / "mine.txt").write_text("mine")
+    done = run("cookiecutter", repository, {"project_slug": "a/b"}, folder, home)
+    assert done.returncode != 0
+    assert left_in(folder) == ["here/a", "here/a/mine.txt"]
+
+
+@pytest.mark.parametrize("slug", ["a", "7", "orders", "42-things", "a-1-b", "a" * 50])
+def test_a_good_slug_is_accepted(slug: str) -> None:
+    assert re.search(RULES["project_slug"][0], slug)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_copier_can_show_a_whole_message(name: str) -> None:
+    assert len(RULES[name][1]) < 50

@@ -1,0 +1,70 @@
+"""The CI files are valid, safe, and the same whatever else was answered."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from template import combinations, name_of, render
+
+FILES = {
+    "github": {
+        ".github/workflows/ci.yml": "vendor.github-workflows",
+        ".github/dependabot.yml": "vendor.dependabot",
+    },
+    "gitlab": {".gitlab-ci.yml": "vendor.gitlab-ci"},
+    "none": {},
+}
+# What each CI has to do, whatever its syntax.
+RUNS = ("ruff check", "ruff format --check", "mypy", "pytest", "pip-audit", "REQUIRE_REAL_SERVERS")
+
+
+def project_with(ci: str, sources: Path, output: Path) -> Path:
+    answers = {"engine": "background", "database": "sqlite", "ci": ci}
+    return render(sources, answers, output)
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("ci", FILES)
+def test_a_project_has_the_files_of_its_own_ci_only(ci: str, sources: Path, tmp_path: Path) -> None:
+    project = project_with(ci, sources, tmp_path)
+    every_file = {path for paths in FILES.values() for path in paths}
+    assert {path for path in every_file if (project / path).exists()} == set(FILES[ci])
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_the_files_fit_their_schemas(ci: str, sources: Path, tmp_path: Path) -> None:
+    project = project_with(ci, sources, tmp_path)
+    for path, schema in FILES[ci].items():
+        checked = run("check-jsonschema", "--builtin-schema", schema, project / path)
+        assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_ci_lints_types_tests_and_audits(ci: str, sources: Path, tmp_path: Path) -> None:
+    project = project_with(ci, sources, tmp_path)
+    text = "".join((project / path).read_text(encoding="utf-8") for path in FILES[ci])
+    assert [step for step in RUNS if step not in text] == []
+
+
+def test_zizmor_finds_nothing_in_the_workflow(sources: Path, tmp_path: Path) -> None:
+    project = project_with("github", sources, tmp_path)
+    audited = run("zizmor", "--offline", "--persona=pedantic", "--no-progress", project)
+    assert audited.returncode == 0, audited.stdout
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_ci_is_the_same_on_every_engine_and_database(
+    ci: str, sources: Path, tmp_path: Path
+) -> None:
+    projects = {
+        name_of(answers): render(sources, answers | {"ci": ci}, tmp_path)
+        for answers in combinations("engine", "database")
+    }
+    for path in FILES[ci]:
+        contents = {(project / path).read_bytes() for project in projects.values()}
+        assert len(contents) == 1, f"{path} differs between {', '.join(projects)}"

@@ -1,0 +1,52 @@
+"""The hooks as the user meets them: `cookiecutter` on the command line."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from template import CHOICES, render
+from trees import read_tree
+
+
+def cookiecutter(
+    template: Path, folder: Path, home: dict[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    command = ["cookiecutter", str(template), "--no-input", "project_slug=orders", *arguments]
+    return subprocess.run(command, cwd=folder, env=home, capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize("ci", CHOICES["ci"])
+def test_the_project_does_not_depend_on_the_hooks(
+    ci: str, sources: Path, tmp_path: Path, home: dict[str, str]
+) -> None:
+    with_hooks, without = tmp_path / "with", tmp_path / "without"
+    with_hooks.mkdir()
+    cookiecutter(sources, with_hooks, home, f"ci={ci}")
+    render(sources, {"project_slug": "orders", "ci": ci}, without)
+    assert read_tree(with_hooks / "orders") == read_tree(without / "orders")
+
+
+@pytest.mark.parametrize("ci", CHOICES["ci"])
+def test_no_empty_folder_is_left(
+    ci: str, sources: Path, tmp_path: Path, home: dict[str, str]
+) -> None:
+    cookiecutter(sources, tmp_path, home, f"ci={ci}")
+    folders = [path for path in (tmp_path / "orders").rglob("*") if path.is_dir()]
+    assert [folder for folder in folders if not any(folder.iterdir())] == []
+
+
+def test_the_next_three_commands_are_said(
+    sources: Path, tmp_path: Path, home: dict[str, str]
+) -> None:
+    said = cookiecutter(sources, tmp_path, home).stdout
+    commands = [line.strip() for line in said.splitlines() if line.startswith("  ")]
+    assert commands == ["cd orders", "uv run fastapi dev", "uv run pytest"]
+
+
+def test_writing_over_a_project_leaves_its_own_folders(
+    sources: Path, tmp_path: Path, home: dict[str, str]
+) -> None:
+    own = tmp_path / "orders" / ".git" / "refs" / "tags"
+    own.mkdir(parents=True)
+    cookiecutter(sources, tmp_path, home, "--overwrite-if-exists", "ci=none")
+    assert own.is_dir()

@@ -1,0 +1,83 @@
+"""Every combination of answers: the same by both tools, and clean."""
+
+import ast
+import configparser
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from copier import run_copy
+from template import CHOICES, combinations, name_of, render
+from trees import Tree, differing, read_tree
+
+ALL = combinations(*CHOICES)
+JINJA = re.compile(r"(?<!\$)\{\{|\{%|\{#")  # GitHub's own ${{ stays
+
+PARSERS = {
+    ".ini": lambda text: configparser.RawConfigParser().read_string(text),
+    ".json": json.loads,
+    ".py": ast.parse,
+    ".toml": tomllib.loads,
+    ".yaml": yaml.safe_load,
+    ".yml": yaml.safe_load,
+}
+
+
+@pytest.mark.parametrize("answers", ALL, ids=name_of)
+def test_both_tools_write_the_same_clean_project(
+    answers: dict[str, str], sources: Path, tmp_path: Path
+) -> None:
+    rendered = render(sources, answers, tmp_path)
+    copied = tmp_path / "copier"
+    given = {"project_slug": name_of(answers), **answers}
+    run_copy(str(sources), copied, data=given, defaults=True, quiet=True)
+
+    tree = without_origin(read_tree(rendered))
+    assert differing(tree, without_origin(read_tree(copied))) == set()
+    assert [path for path in copied.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
+    problems = [problem for path, (_, data) in tree.items() for problem in flaws(path, data)]
+    assert problems == []
+
+
+def without_origin(tree: Tree) -> Tree:
+    """The answers file says where the template came from, which is not an answer."""
+    mode, answers = tree[".copier-answers.yml"]
+    kept = b"".join(line for line in answers.splitlines(True) if not line.startswith(b"_src_path:"))
+    return tree | {".copier-answers.yml": (mode, kept)}
+
+
+def flaws(path: str, data: bytes) -> list[str]:
+    text = data.decode("utf-8")
+    blank_lines = 2 if path.endswith((".py", ".py.mako")) else 1
+    found = {
+        "a trace of Jinja": JINJA.search(text),
+        "a run of blank lines": "\n" * (blank_lines + 2) in text,
+        "a blank line at its start": text.startswith("\n"),
+        "no single newline at its end": text and (text[-1] != "\n" or text.endswith("\n\n")),
+        "space at the end of a line": re.search(r"[ \t]$", text, re.MULTILINE),
+        "a carriage return": "\r" in text,
+    }
+    problems = [f"{path} has {flaw}" for flaw, present in found.items() if present]
+    try:
+        PARSERS.get(Path(path).suffix, str)(text)
+    except (SyntaxError, ValueError, configparser.Error, yaml.YAMLError) as error:
+        problems.append(f"{path} does not parse: {error}")
+    return problems
+
+
+def test_ruff_accepts_every_project(sources: Path, tmp_path: Path) -> None:
+    lengths = [{"project_slug": "a"}, {"project_slug": "a" * 50}]  # no answer decides a line break
+    for answers in [*ALL, *lengths]:
+        render(sources, answers, tmp_path)
+    for command in (["check"], ["format", "--check"]):
+        ruff = subprocess.run(
+            ["ruff", *command, "--no-cache", "--quiet", "."],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert ruff.returncode == 0, (ruff.stdout + ruff.stderr)[-4000:]
