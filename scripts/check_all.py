@@ -19,13 +19,13 @@ Outcome = dict[str, str]
 def check(project: Path) -> Outcome:
     outcome: Outcome = {}
     for name in CHECKS:
-        print(f"{project.name:<20} {name:<8} ...", flush=True)
+        print(f"{project.name:<22} {name:<8} ...", flush=True)
         started = time.perf_counter()
         result = run_check(name, project)
         seconds = time.perf_counter() - started
         (BUILD / f"{project.name}.{name}.log").write_text(result.output, encoding="utf-8")
         outcome[name] = f"{'ok' if result.passed else 'FAILED'} {seconds:.0f} s"
-        print(f"{project.name:<20} {name:<8} {outcome[name]}", flush=True)
+        print(f"{project.name:<22} {name:<8} {outcome[name]}", flush=True)
         if not result.passed:
             print(result.tail(), flush=True)
             if name == "install":

@@ -49,6 +49,24 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def own_settings(database: str) -> dict[str, str]:
+    """Servers of its own, on free ports, and nothing of what the user's environment says."""
+    database_url = {
+        "sqlite": "sqlite:///app.db",
+        "postgresql": f"postgresql://app:app@127.0.0.1:{free_port()}/app",
+    }
+    return {
+        "PORT": str(free_port()),
+        "DATABASE_URL": database_url[database],
+        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "BROKER_URL": "",
+        "ENVIRONMENT": "development",
+        "SMTP_HOST": "",
+        "WEBHOOK_URL": "",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def call(method: str, url: str, body: dict[str, str] | None = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
@@ -61,15 +79,13 @@ def call(method: str, url: str, body: dict[str, str] | None = None) -> tuple[int
 
 
 @contextmanager
-def running(project: Path, log: Path, port: int) -> Iterator[Service]:
+def running(project: Path, log: Path, settings: dict[str, str]) -> Iterator[Service]:
     """The processes of the Procfile, in a process group of their own."""
-    redis = f"redis://127.0.0.1:{free_port()}/0"
-    settings = environment(PORT=str(port), REDIS_URL=redis, PYTHONUNBUFFERED="1")
     with log.open("wb") as output:
         service = subprocess.Popen(
             [UV, "run", "honcho", "start"],
             cwd=project,
-            env=settings,
+            env=environment(**settings),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -147,11 +163,11 @@ def main(engine: str, database: str) -> None:
     say("Installing what it needs: uv sync")
     subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
 
-    log, port = project / "demo.log", free_port()
-    base = f"http://127.0.0.1:{port}"
+    log, settings = project / "demo.log", own_settings(database)
+    base = f"http://127.0.0.1:{settings['PORT']}"
     say(f"Starting it at {base}: uv run honcho start")
     try:
-        with running(project, log, port) as service:
+        with running(project, log, settings) as service:
             try_it(service, base)
             say("Stopping it")
     except Failure as failure:
