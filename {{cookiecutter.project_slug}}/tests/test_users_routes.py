@@ -1,0 +1,156 @@
+"""The users' routes, and what holds for every route."""
+
+import logging
+import uuid
+
+import httpx
+import pytest
+
+from app.db import Database
+from app.jobs import Job
+from app.users.models import User
+from tests.engine import FakeEngine
+from tests.rows import rows
+
+ADA = {"email": "ada@example.com", "full_name": "Ada Lovelace"}
+PROBLEM = "application/problem+json"
+
+
+def is_problem(response: httpx.Response, status: int) -> bool:
+    body = response.json()
+    return (
+        response.status_code == body["status"] == status
+        and response.headers["content-type"] == PROBLEM
+        and bool(body["title"] and body["detail"])
+    )
+
+
+async def test_registering_answers_with_the_user_and_the_jobs(client: httpx.AsyncClient) -> None:
+    response = await client.post("/users", json=ADA)
+    assert response.status_code == 201
+    user = response.json()
+    assert set(user) == {"id", "email", "full_name", "created_at", "jobs"}
+    assert (user["email"], user["full_name"]) == ("ada@example.com", "Ada Lovelace")
+    assert [(job["task"], job["status"], job["attempts"]) for job in user["jobs"]] == [
+        ("write_audit_log", "queued", 0),
+        ("send_welcome_email", "queued", 0),
+    ]
+    assert [job["url"] for job in user["jobs"]] == [f"/jobs/{job['id']}" for job in user["jobs"]]
+
+
+async def test_the_jobs_of_a_request_are_sent_in_their_order(
+    client: httpx.AsyncClient, engine: FakeEngine
+) -> None:
+    response = await client.post("/users", json=ADA)
+    assert [str(job_id) for job_id in engine.sent] == [job["id"] for job in response.json()["jobs"]]
+
+
+async def test_a_request_is_answered_although_the_broker_is_down(
+    client: httpx.AsyncClient, engine: FakeEngine, database: Database
+) -> None:
+    engine.is_down = True
+    response = await client.post("/users", json=ADA)
+    assert response.status_code == 201
+    assert len(await rows(database, Job)) == 2
+
+
+async def test_a_second_user_of_one_address_is_a_conflict(
+    client: httpx.AsyncClient, engine: FakeEngine
+) -> None:
+    await client.post("/users", json=ADA)
+    response = await client.post("/users", json={**ADA, "email": "Ada@Example.COM"})
+    assert is_problem(response, 409)
+    assert len(engine.sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("email", "ada"),
+        ("email", None),
+        ("full_name", ""),
+        ("full_name", "  "),
+        ("full_name", "Ada\r\nBcc: eve@example.com"),
+        ("full_name", "Ada\0"),
+        ("full_name", "Ada \u202e"),
+        ("full_name", "A" * 201),
+    ],
+)
+async def test_a_field_that_is_wrong_is_named(
+    client: httpx.AsyncClient, database: Database, field: str, value: str | None
+) -> None:
+    response = await client.post("/users", json={**ADA, field: value})
+    assert is_problem(response, 422)
+    assert [error["loc"] for error in response.json()["errors"]] == [["body", field]]
+    assert await rows(database, User) == []
+
+
+async def test_a_user_is_read_by_id(client: httpx.AsyncClient) -> None:
+    registered = (await client.post("/users", json=ADA)).json()
+    response = await client.get(f"/users/{registered['id']}")
+    assert response.status_code == 200
+    assert response.json() == {name: registered[name] for name in registered if name != "jobs"}
+
+
+async def test_an_unknown_user_is_not_found(client: httpx.AsyncClient) -> None:
+    assert is_problem(await client.get(f"/users/{uuid.uuid4()}"), 404)
+
+
+async def test_users_are_listed_in_pages_in_the_order_of_registration(
+    client: httpx.AsyncClient,
+) -> None:
+    for number in range(5):
+        await client.post("/users", json={**ADA, "email": f"user{number}@example.com"})
+    page = (await client.get("/users", params={"limit": 2, "offset": 1})).json()
+    assert [user["email"] for user in page["items"]] == ["user1@example.com", "user2@example.com"]
+    assert (page["total"], page["limit"], page["offset"]) == (5, 2, 1)
+
+
+@pytest.mark.parametrize(
+    "paging", [{"limit": 0}, {"limit": 101}, {"offset": -1}, {"offset": 2**63}]
+)
+async def test_a_page_that_cannot_be_is_refused(
+    client: httpx.AsyncClient, paging: dict[str, int]
+) -> None:
+    assert is_problem(await client.get("/users", params=paging), 422)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/users", 405)]
+)
+async def test_what_the_framework_refuses_is_a_problem_too(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    assert is_problem(await client.request(method, path), status)
+
+
+async def test_a_request_id_is_made_and_answered(client: httpx.AsyncClient) -> None:
+    response = await client.get("/health/live")
+    assert uuid.UUID(response.headers["x-request-id"])
+
+
+async def test_a_request_id_travels_into_the_answer_and_into_the_jobs(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    response = await client.post("/users", json=ADA, headers={"X-Request-ID": "from.outside-1"})
+    assert response.headers["x-request-id"] == "from.outside-1"
+    assert [job.request_id for job in await rows(database, Job)] == ["from.outside-1"] * 2
+
+
+@pytest.mark.parametrize("given", ["two words", "x" * 65, ""])
+async def test_a_request_id_that_could_disturb_a_log_is_replaced(
+    client: httpx.AsyncClient, given: str
+) -> None:
+    response = await client.get("/health/live", headers={"X-Request-ID": given})
+    assert uuid.UUID(response.headers["x-request-id"])
+
+
+async def test_a_request_is_one_line_in_the_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "app.access"):
+        await client.get("/users?limit=1")
+    [record] = [record for record in caplog.records if record.name == "app.access"]
+    assert record.getMessage() == "GET /users"
+    assert vars(record)["status"] == 200
+    assert vars(record)["ms"] > 0
