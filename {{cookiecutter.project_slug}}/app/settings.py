@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import (
     EmailStr,
@@ -16,6 +16,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
+
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 ASYNC_DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -77,13 +79,18 @@ class Settings(BaseSettings):
         return self
 
 
-@lru_cache
-def get_settings() -> Settings:
+def read(kind: type[Kind]) -> Kind:
+    """The settings as the environment has them; a wrong one ends the start with one line."""
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         problems = (
             ": ".join([*(str(name).upper() for name in found["loc"]), found["msg"]])
             for found in error.errors(include_input=False, include_url=False)
         )
         raise SystemExit(f"Wrong settings: {'; '.join(problems)}") from None
+
+
+@lru_cache
+def get_settings() -> Settings:
+    return read(Settings)
