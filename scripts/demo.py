@@ -1,4 +1,7 @@
-"""Render a service, start it, give it a user, and watch the user's jobs: demo.py ENGINE DATABASE"""
+"""Render a service, start it, give it a user, and watch the user's jobs.
+
+demo.py ENGINE DATABASE [FOLDER]
+"""
 
 import json
 import os
@@ -18,7 +21,6 @@ from typing import Any
 from checks import UV, environment
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build"
 PATIENCE_SECONDS = 90
 # No proxy stands between us and our own machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -35,13 +37,12 @@ def say(text: str) -> None:
     print(f"==> {text}", flush=True)
 
 
-def render(engine: str, database: str) -> Path:
-    name = f"demo-{engine}-{database}"
-    shutil.rmtree(BUILD / name, ignore_errors=True)
-    answers = [f"project_name={name}", f"engine={engine}", f"database={database}"]
-    command = ["cookiecutter", str(ROOT), "--no-input", "--default-config", "-o", str(BUILD)]
-    subprocess.run([*command, *answers], check=True, stdout=subprocess.DEVNULL)
-    return BUILD / name
+def render(project: Path, engine: str, database: str) -> None:
+    shutil.rmtree(project, ignore_errors=True)
+    command = ["cookiecutter", str(ROOT), "--no-input", "--default-config"]
+    output = ["--output-dir", str(project.parent)]
+    answers = [f"project_name={project.name}", f"engine={engine}", f"database={database}"]
+    subprocess.run([*command, *output, *answers], check=True, stdout=subprocess.DEVNULL)
 
 
 def free_port() -> int:
@@ -157,9 +158,10 @@ def try_it(service: Service, base: str) -> None:
         wait_until(f"end of {job['url']}", service, lambda job=job: has_succeeded(base, job))
 
 
-def main(engine: str, database: str) -> None:
-    say(f"Rendering build/demo-{engine}-{database}")
-    project = render(engine, database)
+def main(engine: str, database: str, folder: str = str(ROOT / "build")) -> None:
+    project = Path(folder) / f"demo-{engine}-{database}"
+    say(f"Rendering {project}")
+    render(project, engine, database)
     say("Installing what it needs: uv sync")
     subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
 
@@ -173,7 +175,7 @@ def main(engine: str, database: str) -> None:
     except Failure as failure:
         print(*log.read_text(errors="replace").splitlines()[-40:], sep="\n", file=sys.stderr)
         sys.exit(f"FAILED: {failure}")
-    say(f"Done. The project is {project}")
+    say("Done")
 
 
 if __name__ == "__main__":

@@ -105,6 +105,11 @@ def test_no_file_of_the_template_branches_on_an_answer() -> None:
     assert ladders == [], "what differs belongs in a fragment: see CONTRIBUTING.md"
 
 
+def test_file_names_are_legal_on_windows() -> None:
+    names = [path.name for path in [*PROJECT.rglob("*"), *FRAGMENTS.rglob("*"), PROJECT]]
+    assert [name for name in names if re.search(r'[<>:"\\|?*]|[. ]$', name)] == []
+
+
 def test_python_fragments_parse_and_pass_ruff_as_they_stand() -> None:
     fragments = [path for path in sources_of(FRAGMENTS) if path.suffix == ".py"]
     assert fragments

@@ -1,0 +1,45 @@
+"""What the Makefile calls does what its help line says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from template import CHOICES, ROOT, combinations, name_of
+
+
+def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / script, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("engine", CHOICES["engine"])
+def test_the_demo_shows_both_jobs_of_a_new_user_succeed(engine: str, tmp_path: Path) -> None:
+    demo = run("demo.py", engine, "sqlite", tmp_path)
+    assert demo.returncode == 0, demo.stdout
+    done = re.findall(r"^    (\w+) +succeeded", demo.stdout, re.MULTILINE)
+    assert done == ["write_audit_log", "send_welcome_email"]
+
+
+def test_render_all_writes_every_combination_again_and_again(tmp_path: Path) -> None:
+    expected = {name_of(answers) for answers in combinations(*CHOICES)}
+    for _ in range(2):
+        rendered = run("render_all.py", tmp_path)
+        assert rendered.returncode == 0, rendered.stdout
+        assert {path.name for path in tmp_path.iterdir()} == expected
+    assert f"{len(expected)} projects in {tmp_path}" in rendered.stdout
+
+
+def test_render_all_removes_nothing_that_it_did_not_write(tmp_path: Path) -> None:
+    mine = tmp_path / name_of(combinations(*CHOICES)[0]) / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    rendered = run("render_all.py", tmp_path)
+    assert rendered.returncode != 0
+    assert "is in the way" in rendered.stdout
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
