@@ -40,7 +40,7 @@ def test_both_tools_write_the_same_clean_project(
     assert differing(tree, without_origin(read_tree(copied))) == set()
     assert [path for path in copied.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
     problems = [problem for path, (_, data) in tree.items() for problem in flaws(path, data)]
-    assert problems == []
+    assert problems == [], "\n".join(problems)
 
 
 def without_origin(tree: Tree) -> Tree:
