@@ -89,8 +89,8 @@ async def succeed(session: AsyncSession, job: Job, lease: timedelta) -> list[Job
 
 async def fail(session: AsyncSession, job: Job, error: str, *, for_good: bool = False) -> Status:
     """Record the failure; return what became of the job."""
-    # PostgreSQL has no text with a NUL in it.
-    error = error.replace("\0", "")[:LONGEST_ERROR]
+    # No database has text with half a character in it, nor PostgreSQL with a NUL.
+    error = error.encode(errors="replace").decode().replace("\0", "")[:LONGEST_ERROR]
     if for_good or job.attempts >= job.max_tries:
         status = Status.FAILED
         outcome = {"finished_at": now()}

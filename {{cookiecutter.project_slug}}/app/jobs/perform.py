@@ -4,7 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -39,22 +39,28 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
     if job is None:
         return []
     with log.bound(log.request_id, job.request_id), log.bound(log.job_id, str(job.id)):
-        return await _try(database, job, lease)
+        about = {"task": job.task, "attempt": job.attempts}
+        logger.info("job started", extra=about)
+        try:
+            return await _try(database, job, lease, about)
+        except ledger.LeaseLost:
+            logger.warning("job lost its lease, so this try is not recorded", extra=about)
+            return []
 
 
-async def _try(database: Database, job: Job, lease: timedelta) -> list[Job]:
-    about = {"task": job.task, "attempt": job.attempts}
-    logger.info("job started", extra=about)
+async def _try(
+    database: Database, job: Job, lease: timedelta, about: dict[str, object]
+) -> list[Job]:
     try:
         released = await _run(database, job, lease)
     except asyncio.CancelledError:
-        async with database.write.begin() as session:
-            await ledger.give_back(session, job)
+        with suppress(ledger.LeaseLost):
+            async with database.write.begin() as session:
+                await ledger.give_back(session, job)
         logger.warning("job given back, because this process stops", extra=about)
         raise
     except ledger.LeaseLost:
-        logger.warning("job lost its lease, so this try is not recorded", extra=about)
-        return []
+        raise
     except (Exception, SystemExit) as error:
         async with database.write.begin() as session:
             status = await ledger.fail(
@@ -124,6 +130,10 @@ async def _limits(
         if deadline.expired():
             raise TimeoutError(f"not done after {seconds:g} s") from error
         raise
+    except asyncio.CancelledError as error:
+        if (current := asyncio.current_task()) and current.cancelling():
+            raise
+        raise RuntimeError("the task has cancelled itself") from error
 
 
 async def _renew(database: Database, job: Job, lease: timedelta, deadline: asyncio.Timeout) -> None:

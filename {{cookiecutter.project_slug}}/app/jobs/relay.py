@@ -63,6 +63,7 @@ class Relay:
             yield
         finally:
             looking.cancel()
+            await asyncio.wait([looking])
             if self._lanes:
                 _, late = await asyncio.wait(self._lanes, timeout=GRACE_SECONDS)
                 for lane in late:
