@@ -18,6 +18,8 @@ def send(message: EmailMessage) -> None:
         logger.info("mail to %s: %s", masked(message["To"]), message["Subject"])
         return
     with _connect(settings) as server:
+        if settings.smtp_security == "starttls":
+            server.starttls(context=ssl.create_default_context())
         if settings.smtp_user:
             server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
         server.send_message(message)
@@ -27,10 +29,7 @@ def _connect(settings: Settings) -> smtplib.SMTP:
     host, port = str(settings.smtp_host), settings.smtp_port
     if settings.smtp_security == "tls":
         return smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=ssl.create_default_context())
-    server = smtplib.SMTP(host, port, timeout=SECONDS)
-    if settings.smtp_security == "starttls":
-        server.starttls(context=ssl.create_default_context())
-    return server
+    return smtplib.SMTP(host, port, timeout=SECONDS)
 
 
 def masked(address: str) -> str:
