@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -125,6 +125,13 @@ async def client(
     transport = httpx.ASGITransport(app_with_state)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what must come; only a test that fails waits for long."""
+    async with asyncio.timeout(30):
+        while not await condition():
+            await asyncio.sleep(0.02)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,154 @@
+"""The service as it runs in production: the Procfile's lines, as real processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import pytest
+
+Found = TypeVar("Found")
+
+PROJECT = Path(__file__).parent.parent
+# Generous: a machine may be busy, and a test that passes does not wait for so long.
+PATIENCE_SECONDS = 60
+# The other lines serve development.
+IN_PRODUCTION = ("web", "worker")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def commands() -> dict[str, str]:
+    """The lines of the Procfile. `uv run` only finds the environment that tests run in anyway."""
+    lines = (PROJECT / "Procfile").read_text().splitlines()
+    pairs = (line.split(":", 1) for line in lines if line)
+    return {
+        name: command.strip().removeprefix("uv run ")
+        for name, command in pairs
+        if name in IN_PRODUCTION
+    }
+
+
+class Process:
+    """One line of the Procfile, in a process group of its own."""
+
+    def __init__(self, command: str, environment: dict[str, str], log: Path) -> None:
+        self._command = command
+        self._environment = environment
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                shell=True,  # noqa: S602 - a line of the Procfile is one of a shell
+                cwd=self._log.parent,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        self.wait()
+
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def wait(self) -> None:
+        if self._process:
+            self._process.wait(PATIENCE_SECONDS)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+
+class Service:
+    """The web process and, where the engine has one, the worker."""
+
+    def __init__(self, environment: dict[str, str], directory: Path) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        scripts = Path(sys.executable).parent
+        everywhere = {
+            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(PROJECT),
+            "PORT": self.url.rpartition(":")[2],
+        }
+        self._processes = {
+            name: Process(command, os.environ | everywhere | environment, directory / f"{name}.log")
+            for name, command in commands().items()
+        }
+        self.web = self._processes["web"]
+        # What runs the jobs.
+        self.worker = self._processes.get("worker", self.web)
+
+    @property
+    def log(self) -> str:
+        return "".join(process.log for process in self._processes.values())
+
+    def start(self) -> None:
+        for process in self._processes.values():
+            if not process.is_running:
+                process.start()
+        self.until(self._is_live)
+
+    def terminate(self) -> None:
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            process.wait()
+
+    def kill(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+
+    def until(self, condition: Callable[[], Found]) -> Found:
+        """Wait for what must come, and not for longer than the processes live."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (found := condition()):
+            dead = [name for name, it in self._processes.items() if not it.is_running]
+            if dead or time.monotonic() > deadline:
+                why = f"{' and '.join(dead)} ended" if dead else "it took too long"
+                pytest.fail(f"{why}; the end of the log:\n{self.log[-4000:]}", pytrace=True)
+            time.sleep(0.05)
+        return found
+
+    def _is_live(self) -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/health/live").is_success
+        return False
+
+
+@contextmanager
+def running_service(environment: dict[str, str], directory: Path) -> Iterator[Service]:
+    service = Service(environment, directory)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.kill()

@@ -1,0 +1,129 @@
+"""How a function becomes a task, and a call to it a job."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from app import log
+from app.db import utc_now
+from app.jobs import Status, current_job_id, task
+from app.tasks import tasks
+from app.uow import UnitOfWork
+
+
+@pytest.fixture(autouse=True)
+def own_tasks() -> Iterator[None]:
+    """What a test declares is gone after it."""
+    before = dict(tasks)
+    yield
+    tasks.clear()
+    tasks.update(before)
+
+
+def test_a_task_that_is_called_is_just_a_function() -> None:
+    @task()
+    def double(number: int) -> int:
+        return 2 * number
+
+    assert double(21) == 42
+
+
+def test_a_job_is_a_call_to_a_task() -> None:
+    @task(max_tries=3)
+    def greet(name: str, *, loudly: bool = False) -> None: ...
+
+    with log.bound(log.request_id, "the-request"):
+        job = greet.job("Ada", loudly=True)
+    assert (job.task, job.arguments) == ("greet", {"name": "Ada", "loudly": True})
+    assert (job.status, job.attempts, job.max_tries) == (Status.QUEUED, 0, 3)
+    assert job.run_at == job.created_at <= utc_now()
+    assert job.request_id == "the-request"
+
+
+def test_arguments_travel_as_json_and_arrive_as_they_were() -> None:
+    @task()
+    def remind(user_id: uuid.UUID, at: datetime, tags: list[str]) -> None: ...
+
+    user_id, at = uuid.uuid4(), datetime(2030, 1, 2, tzinfo=UTC)
+    job = remind.job(user_id, at, ["a"])
+    assert job.arguments == {
+        "user_id": str(user_id),
+        "at": "2030-01-02T00:00:00Z",
+        "tags": ["a"],
+    }
+    assert remind.unpack(job) == {"user_id": user_id, "at": at, "tags": ["a"]}
+
+
+def test_a_default_is_that_of_the_code_that_runs_the_job() -> None:
+    @task()
+    def greet(name: str, greeting: str = "Hello") -> None: ...
+
+    job = greet.job("Ada")
+    assert job.arguments == {"name": "Ada"}
+    assert greet.unpack(job) == {"name": "Ada"}
+
+
+def test_an_argument_that_is_missing_is_refused() -> None:
+    @task()
+    def greet(name: str) -> None: ...
+
+    with pytest.raises(TypeError, match="name"):
+        greet.job()  # type: ignore[call-arg] # which is what is tested
+
+
+def test_an_argument_of_the_wrong_type_is_refused() -> None:
+    @task()
+    def greet(name: str) -> None: ...
+
+    with pytest.raises(ValidationError, match="name"):
+        greet.job(42)  # type: ignore[arg-type] # which is what is tested
+
+
+def test_a_unit_of_work_is_no_argument_of_a_job() -> None:
+    @task()
+    async def note(uow: UnitOfWork, text: str) -> None: ...
+
+    assert note.job("hello").arguments == {"text": "hello"}
+
+
+def test_a_delay_moves_the_time_of_the_job() -> None:
+    @task()
+    def greet() -> None: ...
+
+    job = greet.options(delay=timedelta(hours=1)).job()
+    assert job.run_at - job.created_at == timedelta(hours=1)
+
+
+def test_a_job_can_follow_another() -> None:
+    @task()
+    def greet() -> None: ...
+
+    first = greet.job()
+    assert greet.options(after=first).job().after_id == first.id
+
+
+def test_two_tasks_of_one_name_are_refused() -> None:
+    @task()
+    def greet() -> None: ...
+
+    with pytest.raises(TypeError, match="two tasks of the name greet"):
+        task()(greet.function)
+
+
+def test_a_blocking_task_that_asks_for_a_unit_of_work_is_refused() -> None:
+    def note(uow: UnitOfWork) -> None: ...
+
+    with pytest.raises(TypeError, match="note asks for a unit of work, so it must be async"):
+        task()(note)
+
+
+def test_a_job_id_is_the_same_throughout_a_job() -> None:
+    with log.bound(log.job_id, "the-job"):
+        assert current_job_id() == "the-job"
+
+
+def test_outside_a_job_there_is_a_job_id_too() -> None:
+    assert uuid.UUID(current_job_id())

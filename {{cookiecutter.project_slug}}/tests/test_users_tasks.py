@@ -1,0 +1,176 @@
+"""Tasks are functions: called here as such, with a real receiver at the other end."""
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import smtplib
+import ssl
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from app import log
+from app.db import Database
+from app.uow import unit_of_work
+from app.users.models import AuditEntry
+from app.users.tasks import push_webhook, send_welcome_email, write_audit_log
+from tests.conftest import Environ
+from tests.receivers import (
+    MailServer,
+    WebhookReceiver,
+    running_mail_server,
+    running_webhook_receiver,
+)
+from tests.rows import rows
+
+USER_ID = uuid.uuid4()
+
+
+@pytest.fixture
+def mail_server(environ: Environ) -> Iterator[MailServer]:
+    with running_mail_server() as server:
+        environ(SMTP_HOST="127.0.0.1", SMTP_PORT=str(server.port), SMTP_SECURITY="none")
+        yield server
+
+
+@pytest.fixture
+def webhook_receiver(environ: Environ) -> Iterator[WebhookReceiver]:
+    with running_webhook_receiver() as receiver:
+        environ(WEBHOOK_URL=receiver.url, WEBHOOK_SECRET="secret")
+        yield receiver
+
+
+@pytest.fixture
+def tls(environ: Environ, tmp_path: Path) -> ssl.SSLContext:
+    """What a server needs to be trusted by this test's service."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    environ(SSL_CERT_FILE=str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+async def test_the_audit_log_is_written(database: Database) -> None:
+    async with unit_of_work(database) as uow:
+        await write_audit_log(uow, "user_registered", "ada@example.com")
+    [entry] = await rows(database, AuditEntry)
+    assert (entry.event, entry.subject) == ("user_registered", "ada@example.com")
+
+
+def test_the_welcome_is_a_mail(mail_server: MailServer, environ: Environ) -> None:
+    environ(SMTP_FROM="hello@example.org")
+    send_welcome_email("ada@example.com", "Ada Lovelace")
+    [message] = mail_server.messages
+    assert message["From"] == "hello@example.org"
+    assert message["To"] == "ada@example.com"
+    assert message["Subject"] == "Welcome, Ada Lovelace"
+    assert message.get_content().splitlines()[0] == "Hello Ada Lovelace,"
+
+
+def test_a_name_in_any_script_arrives_as_it_is(mail_server: MailServer) -> None:
+    send_welcome_email("ada@example.com", "Адá 愛 🙂")
+    [message] = mail_server.messages
+    assert message["Subject"] == "Welcome, Адá 愛 🙂"
+    assert message.get_content().splitlines()[0] == "Hello Адá 愛 🙂,"
+
+
+def test_every_try_of_a_mail_has_the_message_id_of_the_job(
+    mail_server: MailServer, environ: Environ
+) -> None:
+    environ(SMTP_FROM="hello@example.org")
+    for _ in range(2):
+        with log.bound(log.job_id, "the-job"):
+            send_welcome_email("ada@example.com", "Ada Lovelace")
+    assert [message["Message-ID"] for message in mail_server.messages] == [
+        "<the-job@example.org>"
+    ] * 2
+
+
+def test_mail_is_encrypted_before_the_login(tls: ssl.SSLContext, environ: Environ) -> None:
+    with running_mail_server(starttls=tls) as server:
+        environ(SMTP_HOST="127.0.0.1", SMTP_PORT=str(server.port))
+        environ(SMTP_USER="service", SMTP_PASSWORD="secret")
+        send_welcome_email("ada@example.com", "Ada Lovelace")
+    assert server.was_encrypted
+    assert server.logins == [("service", "secret")]
+    assert len(server.messages) == 1
+
+
+def test_mail_can_be_encrypted_from_the_first_byte(tls: ssl.SSLContext, environ: Environ) -> None:
+    with running_mail_server(tls=tls) as server:
+        environ(SMTP_HOST="127.0.0.1", SMTP_PORT=str(server.port), SMTP_SECURITY="tls")
+        send_welcome_email("ada@example.com", "Ada Lovelace")
+    assert server.was_encrypted
+    assert len(server.messages) == 1
+
+
+def test_mail_is_not_sent_to_a_server_that_nobody_vouches_for(
+    tls: ssl.SSLContext, environ: Environ, tmp_path: Path
+) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "another-ca.pem")
+    with running_mail_server(starttls=tls) as server:
+        environ(SMTP_HOST="127.0.0.1", SMTP_PORT=str(server.port))
+        environ(SSL_CERT_FILE=str(tmp_path / "another-ca.pem"))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            send_welcome_email("ada@example.com", "Ada Lovelace")
+    assert server.messages == []
+
+
+def test_a_mail_that_is_refused_is_a_failure(mail_server: MailServer) -> None:
+    mail_server.fail()
+    with pytest.raises(smtplib.SMTPDataError, match="not now"):
+        send_welcome_email("ada@example.com", "Ada Lovelace")
+
+
+def test_without_a_mail_server_the_message_is_logged_and_the_address_is_masked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "app.mail"):
+        send_welcome_email("ada@example.com", "Ada Lovelace")
+    assert caplog.messages == ["mail to a***@example.com: Welcome, Ada Lovelace"]
+
+
+async def test_a_webhook_says_what_has_happened(webhook_receiver: WebhookReceiver) -> None:
+    await push_webhook("user_registered", USER_ID, "ada@example.com", "Ada Lovelace")
+    [webhook] = webhook_receiver.webhooks
+    assert webhook.path == "/hook"
+    assert webhook.headers["Content-Type"] == "application/json"
+    assert json.loads(webhook.body) == {
+        "event": "user_registered",
+        "user_id": str(USER_ID),
+        "email": "ada@example.com",
+        "full_name": "Ada Lovelace",
+    }
+
+
+async def test_a_webhook_is_signed_with_its_id_and_its_time(
+    webhook_receiver: WebhookReceiver,
+) -> None:
+    with log.bound(log.job_id, "the-job"):
+        await push_webhook("user_registered", USER_ID, "ada@example.com", "Ada Lovelace")
+    [webhook] = webhook_receiver.webhooks
+    sent_at = webhook.headers["Webhook-Timestamp"]
+    signed = b"the-job." + sent_at.encode() + b"." + webhook.body
+    signature = base64.b64encode(hmac.digest(b"secret", signed, hashlib.sha256)).decode()
+    assert webhook.headers["Webhook-Id"] == "the-job"
+    assert webhook.headers["Webhook-Signature"] == f"v1,{signature}"
+    assert abs(time.time() - int(sent_at)) < 60
+
+
+async def test_a_webhook_that_is_refused_is_a_failure(webhook_receiver: WebhookReceiver) -> None:
+    webhook_receiver.fail()
+    with pytest.raises(httpx.HTTPStatusError, match="503"):
+        await push_webhook("user_registered", USER_ID, "ada@example.com", "Ada Lovelace")
+
+
+async def test_a_webhook_whose_url_is_no_longer_set_is_a_failure() -> None:
+    with pytest.raises(RuntimeError, match="WEBHOOK_URL"):
+        await push_webhook("user_registered", USER_ID, "ada@example.com", "Ada Lovelace")
