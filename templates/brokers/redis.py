@@ -1,0 +1,173 @@
+"""A private Redis: for the tests, and for development where no other one answers."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fakeredis import TcpFakeServer
+from redis import Redis, RedisError
+
+from app.jobs.engine import BrokerSettings
+
+PROJECT = Path(__file__).parent.parent
+THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+PROGRAMS = ("redis-server", "valkey-server")
+PATIENCE_SECONDS = 30
+
+
+class Broker:
+    """A server of our own, which keeps its data when it is killed and started again."""
+
+    is_real = True
+
+    def __init__(self, program: str, directory: Path, port: int) -> None:
+        self._program = program
+        self._directory = directory
+        self._port = port
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self.environment = {"REDIS_URL": self.url, "BROKER_URL": self.url}
+
+    @property
+    def description(self) -> str:
+        said = subprocess.run([self._program, "--version"], capture_output=True, text=True)
+        version = next(word for word in said.stdout.split() if word.startswith("v="))
+        return f"{Path(self._program).name} {version.removeprefix('v=')}"
+
+    @property
+    def command(self) -> list[str]:
+        settings = {"bind": "127.0.0.1", "port": str(self._port), "dir": str(self._directory)}
+        settings |= {"appendonly": "yes", "save": ""}
+        return [self._program, *(word for key in settings for word in (f"--{key}", settings[key]))]
+
+    def start(self) -> None:
+        with (self._directory / "broker.log").open("ab") as log:
+            self._process = subprocess.Popen(self.command, cwd=PROJECT, stdout=log, stderr=log)
+        given_up_at = time.monotonic() + PATIENCE_SECONDS
+        while not answers(self.url):
+            if self._process.poll() is not None or time.monotonic() > given_up_at:
+                raise RuntimeError(f"the broker does not start: see {log.name}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def empty(self) -> None:
+        with Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+
+class FakeBroker(Broker):
+    """Good for what a broker does, but not for what it keeps when it is killed."""
+
+    is_real = False
+    description = "fakeredis, in pure Python"
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.broker", "--fake", str(self._port)]
+
+
+class SharedBroker(Broker):
+    """Somebody else's server: it must not be killed or emptied."""
+
+    is_real = False
+    description = "the Redis of REDIS_URL, which is not ours to kill"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._queue = f"tests-{uuid.uuid4()}"
+        self.environment = {"REDIS_URL": url, "BROKER_URL": url, "JOBS_QUEUE": self._queue}
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def empty(self) -> None:
+        with Redis.from_url(self.url) as client:
+            client.delete(self._queue)
+
+    freeze = start
+    thaw = stop
+
+
+def find_program() -> str | None:
+    """The machine's own server, or the one that comes as a wheel."""
+    wheels = str(Path(sys.executable).parent)
+    own = [folder for folder in os.get_exec_path() if folder != wheels]
+    places = [os.pathsep.join(own), wheels]
+    found = (shutil.which(name, path=path) for path in places for name in PROGRAMS)
+    return next(filter(None, found), None)
+
+
+def find_broker(directory: Path, port: int) -> Broker:
+    if program := find_program():
+        return Broker(program, directory, port)
+    if os.environ.get("REQUIRE_REAL_SERVERS") == "1":
+        raise RuntimeError("REQUIRE_REAL_SERVERS=1, but there is no redis-server on the PATH")
+    given = os.environ.get("REDIS_URL")
+    if given and answers(given):
+        return SharedBroker(given)
+    return FakeBroker(sys.executable, directory, port)
+
+
+def answers(url: str) -> bool:
+    with suppress(RedisError), Redis.from_url(url, socket_timeout=1) as client:
+        return bool(client.ping())
+    return False
+
+
+@contextmanager
+def running_broker(directory: Path) -> Iterator[Broker]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    broker = find_broker(directory, port)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+def serve_fake(port: int) -> None:
+    server = TcpFakeServer(("127.0.0.1", port))
+    server.daemon_threads = True
+    server.serve_forever()
+
+
+def serve_development() -> None:
+    """Become the Redis that the settings name, unless it answers already."""
+    url = urlsplit(str(BrokerSettings().redis_url))
+    place = f"{url.hostname}:{url.port or 6379}"
+    if answers(url.geturl()) or url.hostname not in THIS_MACHINE:
+        print(f"Using the Redis at {place}", flush=True)
+        threading.Event().wait()
+    directory = PROJECT / ".dev" / "redis"
+    directory.mkdir(parents=True, exist_ok=True)
+    broker = find_broker(directory, url.port or 6379)
+    print(f"Nothing answers at {place}: starting {broker.description} there", flush=True)
+    os.execv(broker.command[0], broker.command)  # noqa: S606 - it takes our place, and our signals
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        if sys.argv[1:2] == ["--fake"]:
+            serve_fake(int(sys.argv[2]))
+        else:
+            serve_development()

@@ -1,0 +1,146 @@
+"""Puts the ids of jobs on Redis, where arq's workers take them up."""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+from arq import ArqRedis, Worker
+from arq.connections import RedisSettings
+from arq.constants import in_progress_key_prefix
+from arq.utils import poll
+from pydantic import RedisDsn
+from pydantic_settings import BaseSettings
+from redis.exceptions import RedisError
+
+from app.db import Database, open_database
+from app.jobs import Job
+from app.jobs.perform import perform
+from app.jobs.relay import Relay
+from app.log import configure_logging
+from app.settings import Settings, get_settings, read
+from app.tasks import tasks
+
+logger = logging.getLogger(__name__)
+
+REDIS_IS_AWAY = (RedisError, OSError)
+PATIENCE_SECONDS = 1
+# More than all workers together run at a time, and killed ones have left behind.
+HEAD_OF_QUEUE = 1000
+
+
+class BrokerSettings(BaseSettings):
+    model_config = Settings.model_config
+
+    redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
+    # Services that share a Redis need queues of their own.
+    jobs_queue: str = "{{ cookiecutter.project_slug }}"
+
+
+class ArqEngine:
+    def __init__(self, redis: ArqRedis) -> None:
+        self.redis = redis
+
+    async def send(self, job: Job) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            # The message has an id of its own: arq drops a second one of the same id.
+            await self.redis.enqueue_job(run_job.__name__, str(job.id))
+
+    async def waiting(self) -> int:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            queue = self.redis.default_queue_name
+            # In this order, a job that is finished meanwhile counts as one that waits.
+            sent = int(await self.redis.zcard(queue))
+            oldest = await self.redis.zrange(queue, 0, HEAD_OF_QUEUE - 1)
+            keys = [in_progress_key_prefix + message.decode() for message in oldest]
+            return sent - int(await self.redis.exists(*keys) if keys else 0)
+
+
+@asynccontextmanager
+async def connect(database: Database) -> AsyncIterator[ArqEngine]:
+    """Connects when there is something to say: the service starts and serves without Redis."""
+    settings = read(BrokerSettings)
+    redis = ArqRedis.from_url(
+        str(settings.redis_url),
+        socket_timeout=PATIENCE_SECONDS,
+        socket_connect_timeout=PATIENCE_SECONDS,
+    )
+    redis.default_queue_name = settings.jobs_queue
+    redis.job_serializer = to_json
+    redis.expires_extra_ms = int(timedelta(days=30).total_seconds() * 1000)
+    async with redis:
+        yield ArqEngine(redis)
+
+
+def to_json(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, default=repr).encode()
+
+
+async def run_job(ctx: dict[Any, Any], job_id: str) -> None:
+    released = await perform(ctx["database"], uuid.UUID(job_id))
+    await Relay(ctx["database"], ctx["engine"]).hand_over(released)
+
+
+class PatientWorker(Worker):
+    """arq's own ends when Redis is away; this one keeps its jobs running and asks again."""
+
+    async def main(self) -> None:
+        async for _ in poll(self.poll_delay_s):
+            try:
+                await self._poll_iteration()
+            except REDIS_IS_AWAY as error:
+                logger.warning("Redis does not answer: %r", error)
+                await asyncio.sleep(PATIENCE_SECONDS)
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        try:
+            await super().start_jobs(job_ids)
+        except REDIS_IS_AWAY:
+            # Else the job that it could not start would keep its place in the worker.
+            self._release_sem_dec_counter_on_complete()
+            raise
+
+
+async def work() -> None:
+    longest = max(task.timeout for task in tasks.values())
+    async with open_database(get_settings().database_url) as database, connect(database) as engine:
+        worker = PatientWorker(
+            [run_job],
+            ctx={"database": database, "engine": engine},
+            redis_pool=engine.redis,
+            queue_name=engine.redis.default_queue_name,
+            queue_read_limit=HEAD_OF_QUEUE,
+            poll_delay=0.1,
+            job_serializer=to_json,
+            job_deserializer=json.loads,
+            keep_result=0,
+            max_tries=1,
+            # perform() keeps the tasks' own limits.
+            job_timeout=longest + timedelta(seconds=30),
+            job_completion_wait=25,
+            health_check_interval=10,
+        )
+        logger.info("the worker is ready")
+        with suppress(asyncio.CancelledError):
+            await worker.async_run()
+        with suppress(*REDIS_IS_AWAY):
+            await worker.close()
+
+
+class WorkerHealth:
+    """Where `arq --check` looks for a sign of life."""
+
+    redis_settings = RedisSettings.from_dsn(str(read(BrokerSettings).redis_url))
+    queue_name = read(BrokerSettings).jobs_queue
+
+
+if __name__ == "__main__":
+    settings = get_settings()
+    configure_logging(settings.log_level, as_json=settings.environment != "development")
+    # The service writes its own lines per job.
+    logging.getLogger("arq").setLevel(logging.WARNING)
+    asyncio.run(work())
