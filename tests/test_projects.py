@@ -12,7 +12,11 @@ def test_the_project_passes_its_own_checks(
     answers: dict[str, str], sources: Path, tmp_path: Path
 ) -> None:
     project = render(sources, answers, tmp_path)
-    for check in CHECKS:
-        result = run_check(check, project)
-        if not result.passed:
-            pytest.fail(f"{name_of(answers)}, {check}:\n{result.tail()}", pytrace=False)
+    results = {check: run_check(check, project) for check in CHECKS}
+    failed = [
+        f"{name_of(answers)}, {check}:\n{result.tail()}"
+        for check, result in results.items()
+        if not result.passed
+    ]
+    if failed:
+        pytest.fail("\n\n".join(failed), pytrace=False)
