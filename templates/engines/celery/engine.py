@@ -143,7 +143,7 @@ celery = Celery(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=0,  # which means: no end of them
     # perform() keeps the tasks' own limits.
-    task_time_limit=longest.seconds + 30,
+    task_time_limit=int(longest.total_seconds()) + 30,
 )
 
 
