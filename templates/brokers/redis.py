@@ -50,6 +50,8 @@ class Broker:
         return [self._program, *(word for key in settings for word in (f"--{key}", settings[key]))]
 
     def start(self) -> None:
+        if answers(self.url):
+            return
         with (self._directory / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(self.command, cwd=PROJECT, stdout=log, stderr=log)
         given_up_at = time.monotonic() + PATIENCE_SECONDS
