@@ -3,14 +3,16 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from app.db import Database, migrate, open_database
-from app.jobs.relay import Relay
+from app.jobs.relay import Engine, Relay
 from app.main import State, create_app
 from app.settings import Settings, get_settings
 from tests.broker import Broker, running_broker
@@ -112,12 +114,24 @@ def relay(database: Database, engine: FakeEngine) -> Relay:
 
 
 @pytest.fixture
+def app(environ: Environ) -> FastAPI:
+    return create_app()
+
+
+@pytest.fixture
 async def client(
-    database: Database, engine: FakeEngine, relay: Relay
+    app: FastAPI, database: Database, engine: FakeEngine
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the service, whose jobs go to an engine that keeps them."""
-    app = create_app()
-    state = State(database=database, engine=engine, relay=relay)
+    async with client_of(app, database, engine) as client:
+        yield client
+
+
+@asynccontextmanager
+async def client_of(
+    app: FastAPI, database: Database, engine: Engine
+) -> AsyncIterator[httpx.AsyncClient]:
+    state = State(database=database, engine=engine, relay=Relay(database, engine))
 
     async def app_with_state(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": dict(state)}, receive, send)
@@ -130,7 +144,7 @@ async def client(
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what must come; only a test that fails waits for long."""
     async with asyncio.timeout(30):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - a row in a database sets no event
             await asyncio.sleep(0.02)
 
 

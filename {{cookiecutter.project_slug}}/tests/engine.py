@@ -10,7 +10,10 @@ class FakeEngine:
         self.sent: list[uuid.UUID] = []
         self.refused: list[uuid.UUID] = []
         self.is_down = False
-        self.has_lost = 0
+        self._lost = 0
+
+    def lose(self, count: int) -> None:
+        self._lost += count
 
     async def send(self, job: Job) -> None:
         if self.is_down:
@@ -21,4 +24,4 @@ class FakeEngine:
     async def waiting(self) -> int:
         if self.is_down:
             raise ConnectionRefusedError("the broker is down")
-        return len(self.sent) - self.has_lost
+        return len(self.sent) - self._lost

@@ -50,11 +50,15 @@ class Process:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
+    def twin(self) -> "Process":
+        environment = {**self._environment, "PORT": str(free_port())}
+        return Process(self._command, environment, self._log.with_name(f"twin-{self._log.name}"))
+
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                shell=True,  # noqa: S602 - a line of the Procfile is one of a shell
+            self._process = subprocess.Popen(  # noqa: S602 - a line of the Procfile is a shell's
+                f"exec {self._command}",  # so that the shell's end is the command's
+                shell=True,
                 cwd=self._log.parent,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -125,6 +129,16 @@ class Service:
 
     def kill(self) -> None:
         for process in self._processes.values():
+            process.kill()
+
+    @contextmanager
+    def another(self) -> Iterator[None]:
+        """Another process that runs jobs, on the same database and broker."""
+        process = self.worker.twin()
+        process.start()
+        try:
+            yield
+        finally:
             process.kill()
 
     def until(self, condition: Callable[[], Found]) -> Found:

@@ -31,6 +31,11 @@ class Receiver:
     def __post_init__(self) -> None:
         self.may_go_on.set()
 
+    def reset(self) -> None:
+        self.release()
+        self.fail(times=0)
+        self.arrived = 0
+
     def hold(self) -> None:
         self.may_go_on.clear()
 
@@ -53,6 +58,10 @@ class MailServer(Receiver):
     logins: list[tuple[str, str]] = field(default_factory=list)
     was_encrypted: bool = False
 
+    def reset(self) -> None:
+        super().reset()
+        self.messages.clear()
+
     def log_in(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
     ) -> AuthResult:
@@ -65,7 +74,8 @@ class MailServer(Receiver):
     ) -> str:
         if not await asyncio.to_thread(self.accepts):
             return "451 not now"
-        self.was_encrypted = server.transport.get_extra_info("ssl_object") is not None
+        transport = server.transport
+        self.was_encrypted = bool(transport and transport.get_extra_info("ssl_object"))
         content = envelope.original_content or b""
         message = message_from_bytes(content, _class=EmailMessage, policy=policy.default)
         self.messages.append(message)
@@ -86,6 +96,10 @@ class WebhookReceiver(Receiver):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook"
+
+    def reset(self) -> None:
+        super().reset()
+        self.webhooks.clear()
 
 
 @contextmanager
@@ -117,7 +131,7 @@ def running_webhook_receiver() -> Iterator[WebhookReceiver]:
     receiver = WebhookReceiver()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             is_accepted = receiver.accepts()
             if is_accepted:

@@ -10,8 +10,9 @@ from app.jobs import Job, Status
 from app.jobs.relay import Relay
 from tests.conftest import Environ
 from tests.engine import FakeEngine
+from tests.problems import is_problem
 from tests.rows import add_job, ago, reread, rows
-from tests.test_users_routes import ADA, is_problem
+from tests.test_users_routes import ADA
 
 
 async def add_failed_job(database: Database) -> Job:

@@ -1,6 +1,5 @@
-"""The users' routes, and what holds for every route."""
+"""The users' routes."""
 
-import logging
 import uuid
 
 import httpx
@@ -10,19 +9,10 @@ from app.db import Database
 from app.jobs import Job
 from app.users.models import User
 from tests.engine import FakeEngine
+from tests.problems import is_problem
 from tests.rows import rows
 
 ADA = {"email": "ada@example.com", "full_name": "Ada Lovelace"}
-PROBLEM = "application/problem+json"
-
-
-def is_problem(response: httpx.Response, status: int) -> bool:
-    body = response.json()
-    return (
-        response.status_code == body["status"] == status
-        and response.headers["content-type"] == PROBLEM
-        and bool(body["title"] and body["detail"])
-    )
 
 
 async def test_registering_answers_with_the_user_and_the_jobs(client: httpx.AsyncClient) -> None:
@@ -113,44 +103,3 @@ async def test_a_page_that_cannot_be_is_refused(
     client: httpx.AsyncClient, paging: dict[str, int]
 ) -> None:
     assert is_problem(await client.get("/users", params=paging), 422)
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/users", 405)]
-)
-async def test_what_the_framework_refuses_is_a_problem_too(
-    client: httpx.AsyncClient, method: str, path: str, status: int
-) -> None:
-    assert is_problem(await client.request(method, path), status)
-
-
-async def test_a_request_id_is_made_and_answered(client: httpx.AsyncClient) -> None:
-    response = await client.get("/health/live")
-    assert uuid.UUID(response.headers["x-request-id"])
-
-
-async def test_a_request_id_travels_into_the_answer_and_into_the_jobs(
-    client: httpx.AsyncClient, database: Database
-) -> None:
-    response = await client.post("/users", json=ADA, headers={"X-Request-ID": "from.outside-1"})
-    assert response.headers["x-request-id"] == "from.outside-1"
-    assert [job.request_id for job in await rows(database, Job)] == ["from.outside-1"] * 2
-
-
-@pytest.mark.parametrize("given", ["two words", "x" * 65, ""])
-async def test_a_request_id_that_could_disturb_a_log_is_replaced(
-    client: httpx.AsyncClient, given: str
-) -> None:
-    response = await client.get("/health/live", headers={"X-Request-ID": given})
-    assert uuid.UUID(response.headers["x-request-id"])
-
-
-async def test_a_request_is_one_line_in_the_log(
-    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO, "app.access"):
-        await client.get("/users?limit=1")
-    [record] = [record for record in caplog.records if record.name == "app.access"]
-    assert record.getMessage() == "GET /users"
-    assert vars(record)["status"] == 200
-    assert vars(record)["ms"] > 0

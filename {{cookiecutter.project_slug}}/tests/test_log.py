@@ -1,0 +1,75 @@
+"""One line per event, whatever it is about."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from app import log
+from app.log import JsonFormatter, TextFormatter
+
+Logged = tuple[logging.Logger, io.StringIO]
+
+
+def logger_to(formatter: logging.Formatter) -> Logged:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    logger = logging.Logger("app.test")
+    logger.addHandler(handler)
+    return logger, stream
+
+
+@pytest.fixture(params=[JsonFormatter, TextFormatter])
+def logged(request: pytest.FixtureRequest) -> Logged:
+    return logger_to(request.param())
+
+
+def test_a_line_of_json_has_the_event_and_what_it_is_about() -> None:
+    logger, stream = logger_to(JsonFormatter())
+    with log.bound(log.request_id, "the-request"), log.bound(log.job_id, "the-job"):
+        logger.warning("job %s", "failed", extra={"attempt": 2})
+    line = json.loads(stream.getvalue())
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "warning",
+        "logger": "app.test",
+        "event": "job failed",
+        "request_id": "the-request",
+        "job_id": "the-job",
+        "attempt": 2,
+    }
+
+
+def test_outside_requests_and_jobs_no_id_is_named(logged: Logged) -> None:
+    logger, stream = logged
+    logger.warning("hello")
+    assert "request_id" not in stream.getvalue()
+    assert "job_id" not in stream.getvalue()
+
+
+def test_an_event_stays_one_line_whatever_a_client_put_into_it(logged: Logged) -> None:
+    logger, stream = logged
+    logger.warning("GET %s", "/a\r\nERROR root: forged\u2028\x1b[31m", extra={"path": "\n\x1b"})
+    assert len(stream.getvalue().splitlines()) == 1
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_an_exception_is_part_of_the_line_of_json() -> None:
+    logger, stream = logger_to(JsonFormatter())
+    try:
+        raise ValueError("too late")
+    except ValueError:
+        logger.exception("job failed")
+    [line] = stream.getvalue().splitlines()
+    assert "ValueError: too late" in json.loads(line)["exception"]
+
+
+def test_an_exception_is_shown_to_a_developer_as_python_does() -> None:
+    logger, stream = logger_to(TextFormatter())
+    try:
+        raise ValueError("too late")
+    except ValueError:
+        logger.exception("job failed")
+    assert stream.getvalue().splitlines()[-1] == "ValueError: too late"

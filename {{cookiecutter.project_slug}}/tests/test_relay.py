@@ -1,0 +1,285 @@
+"""Who sends what, when, and to which engine that may be down."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from app.db import Database, utc_now
+from app.jobs import Job, Status
+from app.jobs import relay as relay_module
+from app.jobs.relay import LANES, Relay
+from tests.conftest import Environ, eventually
+from tests.engine import FakeEngine
+from tests.rows import add_job, add_running_job, ago, reread
+
+
+async def add_sent_jobs(database: Database, engine: FakeEngine, count: int) -> list[Job]:
+    """Jobs that the broker was given longer ago than a lease."""
+    jobs = [await add_job(database, lease_until=ago(1)) for _ in range(count)]
+    engine.sent = [job.id for job in jobs]
+    return jobs
+
+
+async def test_a_job_that_was_never_sent_is_sent_and_is_in_hand(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    job = await add_job(database)
+    await relay.relay()
+    assert engine.sent == [job.id]
+    lease_until = (await reread(database, job)).lease_until
+    assert lease_until is not None
+    assert lease_until > utc_now()
+
+
+async def test_a_job_is_sent_once(database: Database, relay: Relay, engine: FakeEngine) -> None:
+    job = await add_job(database)
+    await relay.relay()
+    await relay.relay()
+    assert engine.sent == [job.id]
+
+
+async def test_of_relays_side_by_side_one_sends_a_job(
+    database: Database, engine: FakeEngine
+) -> None:
+    jobs = [await add_job(database) for _ in range(10)]
+    await asyncio.gather(*(Relay(database, engine).relay() for _ in range(5)))
+    assert sorted(engine.sent) == sorted(job.id for job in jobs)
+
+
+async def test_what_is_due_first_is_sent_first(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    late, early, middle = [await add_job(database, run_at=ago(age)) for age in (1, 3, 2)]
+    await relay.relay()
+    assert engine.sent == [early.id, middle.id, late.id]
+
+
+async def test_a_job_whose_time_has_not_come_is_not_sent(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    await add_job(database, run_at=ago(-60))
+    await relay.relay()
+    assert engine.sent == []
+
+
+async def test_a_job_in_the_hand_of_a_request_is_not_sent_by_the_relay(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    await add_job(database, lease_until=ago(-10))
+    await relay.relay()
+    assert engine.sent == []
+
+
+async def test_a_follower_is_sent_when_the_job_before_has_succeeded(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    succeeded = await add_job(database, status=Status.SUCCEEDED, finished_at=ago(1))
+    failed = await add_job(database, status=Status.FAILED, finished_at=ago(1))
+    released = await add_job(database, after_id=succeeded.id)
+    waiting = await add_job(database, after_id=failed.id)
+    await relay.relay()
+    assert engine.sent == [released.id]
+    assert (await reread(database, waiting)).status is Status.QUEUED
+
+
+async def test_a_job_that_runs_is_not_sent(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    await add_running_job(database)
+    await relay.relay()
+    assert engine.sent == []
+
+
+async def test_an_orphan_with_tries_left_is_queued_and_sent_again(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    job = await add_running_job(database, lease_until=ago(1))
+    await relay.relay()
+    assert engine.sent == [job.id]
+    found = await reread(database, job)
+    assert (found.status, found.attempts, found.error) == (Status.QUEUED, 1, None)
+
+
+async def test_an_orphan_without_tries_left_has_failed(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    job = await add_running_job(database, attempts=5, max_tries=5, lease_until=ago(1))
+    await relay.relay()
+    assert engine.sent == []
+    found = await reread(database, job)
+    assert (found.status, found.error) == (Status.FAILED, "the worker was lost")
+    assert found.finished_at is not None
+
+
+async def test_a_backlog_that_the_broker_still_has_is_not_sent_again(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    jobs = await add_sent_jobs(database, engine, 5)
+    await relay.relay()
+    assert engine.sent == [job.id for job in jobs]
+
+
+async def test_as_many_jobs_are_sent_again_as_the_broker_has_lost(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    jobs = await add_sent_jobs(database, engine, 5)
+    engine.lose(2)
+    await relay.relay()
+    assert len(engine.sent) == 7
+    assert set(engine.sent) == {job.id for job in jobs}
+
+
+async def test_a_broker_that_lost_everything_is_sent_everything(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    jobs = await add_sent_jobs(database, engine, 2 * LANES + 5)
+    engine.lose(len(jobs))
+    await relay.relay()
+    assert sorted(engine.sent[len(jobs) :]) == sorted(job.id for job in jobs)
+
+
+async def test_jobs_are_handed_over_in_their_order(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(5)]
+    await relay.hand_over(jobs)
+    assert engine.sent == [job.id for job in jobs]
+
+
+async def test_the_first_job_that_cannot_be_sent_stops_its_request(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(3)]
+    engine.is_down = True
+    await relay.hand_over(jobs)
+    assert engine.refused == [jobs[0].id]
+    assert [(await reread(database, job)).lease_until for job in jobs] == [None] * 3
+
+
+async def test_later_requests_do_not_try_a_broker_that_is_down(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(3)]
+    engine.is_down = True
+    for job in jobs:
+        await relay.hand_over([job])
+    assert engine.refused == [jobs[0].id]
+    with pytest.raises(ConnectionRefusedError):
+        await relay.relay()
+    assert engine.refused == [jobs[0].id]
+
+
+async def test_a_broker_that_is_back_is_sent_what_has_waited(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(3)]
+    engine.is_down = True
+    await relay.hand_over(jobs)
+    engine.is_down = False
+    await relay.relay()
+    assert engine.sent == [job.id for job in jobs]
+    later = await add_job(database, lease_until=ago(-10))
+    await relay.hand_over([later])
+    assert engine.sent[-1] == later.id
+
+
+async def test_a_running_relay_outlives_a_broker_that_is_down(
+    database: Database, engine: FakeEngine, environ: Environ
+) -> None:
+    environ(JOBS_RELAY_SECONDS="0.02")
+    job = await add_job(database)
+    engine.is_down = True
+
+    async def is_refused() -> bool:
+        return engine.refused == [job.id]
+
+    async def is_sent() -> bool:
+        return engine.sent == [job.id]
+
+    async with Relay(database, engine).running():
+        await eventually(is_refused)
+        engine.is_down = False
+        await eventually(is_sent)
+
+
+class SlowEngine(FakeEngine):
+    """Runs a job while it sends it, as an engine may, for as long as a test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = asyncio.Event()
+        self.under_way = 0
+
+    async def send(self, job: Job) -> None:
+        self.under_way += 1
+        await self.may_go_on.wait()
+        await super().send(job)
+        self.under_way -= 1
+
+
+async def test_a_job_stays_in_hand_while_it_is_sent(database: Database, environ: Environ) -> None:
+    environ(JOBS_LEASE_SECONDS="1")
+    engine = SlowEngine()
+    until = ago(-1)
+    job = await add_job(database, lease_until=until)
+    sending = asyncio.create_task(Relay(database, engine).hand_over([job]))
+
+    async def is_kept() -> bool:
+        lease_until = (await reread(database, job)).lease_until
+        return bool(lease_until and lease_until > until + timedelta(seconds=0.2))
+
+    await eventually(is_kept)
+    engine.may_go_on.set()
+    await sending
+    assert engine.sent == [job.id]
+
+
+async def test_a_relay_sends_only_so_many_jobs_at_a_time(
+    database: Database, environ: Environ
+) -> None:
+    environ(JOBS_RELAY_SECONDS="0.02")
+    engine = SlowEngine()
+    jobs = [await add_job(database) for _ in range(LANES + 5)]
+
+    async def is_full() -> bool:
+        return engine.under_way == LANES
+
+    async def is_done() -> bool:
+        return sorted(engine.sent) == sorted(job.id for job in jobs)
+
+    relay = Relay(database, engine)
+    async with relay.running():
+        await eventually(is_full)
+        await relay.relay()
+        assert engine.under_way == LANES
+        engine.may_go_on.set()
+        await eventually(is_done)
+
+
+async def test_a_relay_that_stops_waits_for_what_it_sends(database: Database) -> None:
+    engine = SlowEngine()
+    job = await add_job(database)
+
+    async def is_under_way() -> bool:
+        return engine.under_way == 1
+
+    async with Relay(database, engine).running():
+        await eventually(is_under_way)
+        asyncio.get_running_loop().call_later(0.1, engine.may_go_on.set)
+    assert engine.sent == [job.id]
+
+
+async def test_a_relay_that_stops_does_not_wait_for_ever(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "GRACE_SECONDS", 0.05)
+    engine = SlowEngine()
+    await add_job(database)
+
+    async def is_under_way() -> bool:
+        return engine.under_way == 1
+
+    async with asyncio.timeout(30), Relay(database, engine).running():
+        await eventually(is_under_way)
+    assert engine.sent == []

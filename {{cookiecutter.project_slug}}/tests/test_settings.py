@@ -1,0 +1,120 @@
+"""What may be set from outside, and what may not."""
+
+import re
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from app.settings import Settings, get_settings
+from tests.conftest import Environ
+from tests.processes import PROJECT
+
+EXAMPLE = PROJECT / ".env.example"
+
+
+def complaint() -> str:
+    with pytest.raises(SystemExit) as stopped:
+        get_settings()
+    return str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "staging"),
+        ("LOG_LEVEL", "loud"),
+        ("DATABASE_URL", "somewhere"),
+        ("DATABASE_URL", "mysql://user:password@host/name"),
+        ("SMTP_PORT", "0"),
+        ("SMTP_PORT", "many"),
+        ("SMTP_SECURITY", "maybe"),
+        ("SMTP_FROM", "nobody"),
+        ("WEBHOOK_URL", "receiver"),
+        ("JOBS_LEASE_SECONDS", "0"),
+        ("JOBS_RELAY_SECONDS", "0"),
+        ("JOBS_RELAY_SECONDS", "-1"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(environ: Environ, name: str, value: str) -> None:
+    environ(**{name: value})
+    message = complaint()
+    assert message.startswith(f"Wrong settings: {name}: ")
+    assert "\n" not in message
+
+
+def test_every_wrong_setting_is_named_at_once(environ: Environ) -> None:
+    environ(SMTP_PORT="0", LOG_LEVEL="loud")
+    assert {"SMTP_PORT", "LOG_LEVEL"} <= set(complaint().replace(":", "").split())
+
+
+def test_a_complaint_does_not_show_what_was_set(environ: Environ) -> None:
+    environ(DATABASE_URL="mysql://user:hunter2@host/name", SMTP_PORT="hunter2")
+    assert "hunter2" not in complaint()
+
+
+def test_secrets_are_not_shown(environ: Environ) -> None:
+    environ(OPS_TOKEN="hunter2", SMTP_PASSWORD="hunter2", WEBHOOK_SECRET="hunter2")
+    settings = get_settings()
+    assert settings.ops_token is not None
+    assert settings.ops_token.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("missing", ["OPS_TOKEN", "DATABASE_URL"])
+def test_production_needs_what_has_no_safe_default(environ: Environ, missing: str) -> None:
+    needed = {"OPS_TOKEN": "secret", "DATABASE_URL": "sqlite:///app.db"}
+    environ(ENVIRONMENT="production", **{**needed, missing: ""})
+    assert complaint().endswith(f"{missing} must be set")
+
+
+def test_production_starts_with_what_it_needs(environ: Environ) -> None:
+    environ(ENVIRONMENT="production", OPS_TOKEN="secret", DATABASE_URL="sqlite:///app.db")
+    assert get_settings().environment == "production"
+
+
+def test_a_webhook_needs_a_secret(environ: Environ) -> None:
+    environ(WEBHOOK_URL="https://receiver.test/hook")
+    assert complaint().endswith("WEBHOOK_SECRET must be set")
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("sqlite:///app.db", "sqlite+aiosqlite:///app.db"),
+        ("postgres://user:p%40ss@host/name", "postgresql+asyncpg://user:p%40ss@host/name"),
+        ("postgresql://host/name?ssl=require", "postgresql+asyncpg://host/name?ssl=require"),
+        ("postgresql+asyncpg://host/name", "postgresql+asyncpg://host/name"),
+    ],
+)
+def test_a_database_url_gets_the_driver_that_the_service_uses(
+    environ: Environ, given: str, used: str
+) -> None:
+    environ(DATABASE_URL=given)
+    assert get_settings().database_url == used
+
+
+def test_the_file_env_is_read_and_the_environment_wins(environ: Environ) -> None:
+    with open(".env", "w") as file:  # noqa: PTH123 - beside the process, where it is looked for
+        file.write("LOG_LEVEL=DEBUG\nSMTP_HOST=from.file\nSOMETHING_ELSE=1\n")
+    environ(LOG_LEVEL="ERROR")
+    settings = get_settings()
+    assert (settings.log_level, settings.smtp_host) == ("ERROR", "from.file")
+
+
+def test_the_example_names_every_setting() -> None:
+    known = {
+        name.upper()
+        for kind in BaseSettings.__subclasses__()
+        if kind.__module__.startswith("app.")
+        for name in kind.model_fields
+    }
+    named = re.findall(r"^#? ?([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(known)
+
+
+def test_the_example_is_valid(environ: Environ) -> None:
+    lines = re.findall(r"^#? ?([A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
+    environ(**dict(lines))
+    assert set(get_settings().model_fields_set) >= {
+        name.lower() for name, value in lines if value and name.lower() in Settings.model_fields
+    }
