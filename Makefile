@@ -19,7 +19,7 @@ demo: $(UV) ## render, start and try a service (ENGINE=background|arq|celery DAT
 	$(RUN) python scripts/demo.py $(ENGINE) $(DATABASE)
 
 test: $(UV) ## run every test, on every core
-	$(RUN) pytest
+	REQUIRE_REAL_SERVERS=1 $(RUN) pytest
 
 lint: $(UV) ## check the code of the template itself
 	$(RUN) ruff check

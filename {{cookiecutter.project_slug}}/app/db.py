@@ -12,10 +12,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
+# What is started together with its database may be up before it.
+START_SECONDS = 30
 MIGRATIONS = Config(Path(__file__).parent.parent / "alembic.ini")
 
 
@@ -101,5 +104,12 @@ async def open_database(url: str) -> AsyncIterator[Database]:
 
 
 async def migrate() -> None:
-    """Bring the database that the settings name to the newest schema."""
-    await asyncio.to_thread(command.upgrade, MIGRATIONS, "head")
+    """Bring the database that the settings name to the newest schema, once it answers."""
+    for seconds_left in reversed(range(START_SECONDS)):
+        try:
+            await asyncio.to_thread(command.upgrade, MIGRATIONS, "head")
+            return
+        except (ConnectionError, DBAPIError):
+            if not seconds_left:
+                raise
+            await asyncio.sleep(1)

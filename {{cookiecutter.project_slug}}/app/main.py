@@ -41,7 +41,11 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
 def create_app() -> FastAPI:
     settings = get_settings()
     configure_logging(settings.log_level, as_json=settings.environment != "development")
-    app = FastAPI(title="{{ cookiecutter.project_slug }}", lifespan=lifespan, responses=PROBLEMS)
+    app = FastAPI(
+        title="{{ cookiecutter.project_slug }}",
+        lifespan=lifespan,
+        responses=PROBLEMS,
+    )
     app.add_middleware(AccessLog)
     add_error_handlers(app)
     app.include_router(health.router)
