@@ -9,6 +9,7 @@ from pathlib import Path
 
 from template import ROOT, SPEC, copy_sources
 
+PROJECT = "{{cookiecutter.project_slug}}"
 URL = SPEC["__template_url"]
 OWNER_AND_NAME = URL.removeprefix("gh:")
 HTTPS_URL = f"https://github.com/{OWNER_AND_NAME}"

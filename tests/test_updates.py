@@ -1,0 +1,115 @@
+"""The user works on a project, the template moves on, the engine is changed: nothing is lost."""
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from checks import CHECKS, UV, environment, run_check
+from living import CREATE, LivingProject
+from template import render
+from upstream import PROJECT, Upstream, publish, run
+from users_work import Difference, difference, work_on
+
+ENGINES = ("arq", "celery", "background")
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+    """v0.1.0, and a v0.2.0 that has learnt something."""
+    upstream = publish(tmp_path_factory.mktemp("upstream"))
+    upstream.release("v0.1.0")
+    project = upstream.path / PROJECT
+    change(project / "README.md", "## Try it\n", "## Try it out\n")
+    change(project / "app" / "access.py", "{1,64}", "{1,128}")
+    change(project / ".editorconfig", "root = true\n", "root = true\n# learnt\n")
+    (project / "app" / "clock.py").write_text('"""Tells the time."""\n')
+    upstream.write_changelog("v0.2.0 (not released)", "v0.1.0 (2026-01-31)")
+    upstream.commit()
+    upstream.release("v0.2.0")
+    return upstream
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{file}: {old}"
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+class Work:
+    """What the user has done to a project."""
+
+    def __init__(self, project: LivingProject) -> None:
+        self._project = project
+        with TemporaryDirectory() as folder:
+            untouched = shutil.copytree(project.path, Path(folder) / "untouched")
+            work_on(project.path)
+            self._done = difference(untouched, project.path)
+        project.commit()
+
+    def lost(self, engine: str) -> dict[str, tuple[object, object]]:
+        """Where the project differs otherwise from one that is made by the newest template."""
+        now = self._beside_a_new_one(engine)
+        return {
+            path: (self._done.get(path), now.get(path))
+            for path in self._done.keys() | now.keys()
+            if self._done.get(path) != now.get(path)
+        }
+
+    def _beside_a_new_one(self, engine: str) -> Difference:
+        upstream, answers = self._project.upstream, {"project_slug": "orders", "engine": engine}
+        with TemporaryDirectory() as folder:
+            new = render(upstream.path, answers, Path(folder))
+            run("git", "init", "--quiet", cwd=new, env=upstream.env)
+            return difference(new, self._project.path)
+
+
+def check(project: LivingProject, *, fully: bool) -> None:
+    for name in CHECKS if fully else ("install", "lint", "format"):
+        result = run_check(name, project.path)
+        assert result.passed, result.tail()
+    run(
+        UV,
+        "run",
+        "pytest",
+        "--quiet",
+        "tests/test_greetings.py",
+        cwd=project.path,
+        env=environment(),
+    )
+
+
+@pytest.mark.parametrize("tool", CREATE)
+def test_a_users_work_outlives_an_update_and_changes_of_the_engine(
+    tool: str, upstream: Upstream, tmp_path: Path
+) -> None:
+    project = LivingProject(tool, upstream, tmp_path)
+    work = Work(project)
+    project.take_newest_template()
+    assert work.lost("background") == {}
+    check(project, fully=tool == "copier")
+    project.commit()
+    for engine in ENGINES:
+        project.change_engine(engine)
+        assert work.lost(engine) == {}, engine
+        check(project, fully=tool == "copier")
+        project.commit()
+
+
+def test_a_project_of_cookiecutter_can_be_linked_to_cruft(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    project = LivingProject("cookiecutter", upstream, tmp_path)
+    work = Work(project)
+    project.link_to_cruft()
+    project.commit()
+    project.take_newest_template()
+    assert work.lost("background") == {}
+
+
+def test_changes_that_are_not_committed_are_refused(upstream: Upstream, tmp_path: Path) -> None:
+    project = LivingProject("cookiecutter", upstream, tmp_path)
+    (project.path / "Procfile").write_text("web: mine\n")
+    with pytest.raises(AssertionError, match="is dirty"):
+        project.take_newest_template()
+    assert (project.path / "Procfile").read_text() == "web: mine\n"
