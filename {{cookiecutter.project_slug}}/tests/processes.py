@@ -33,10 +33,9 @@ def free_port() -> int:
 def commands() -> dict[str, str]:
     """The lines of the Procfile. `uv run` only finds the environment that tests run in anyway."""
     lines = (PROJECT / "Procfile").read_text().splitlines()
-    pairs = (line.split(":", 1) for line in lines if line)
     return {
         name: command.strip().removeprefix("uv run ")
-        for name, command in pairs
+        for name, _, command in (line.partition(":") for line in lines)
         if name in IN_PRODUCTION
     }
 

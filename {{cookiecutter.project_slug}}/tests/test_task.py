@@ -16,8 +16,9 @@ from app.uow import UnitOfWork
 
 @pytest.fixture(autouse=True)
 def own_tasks() -> Iterator[None]:
-    """What a test declares is gone after it."""
+    """A test declares tasks of its own, whatever the names of the service's are."""
     before = dict(tasks)
+    tasks.clear()
     yield
     tasks.clear()
     tasks.update(before)
