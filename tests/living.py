@@ -53,7 +53,8 @@ class LivingProject:
 
     def link_to_cruft(self) -> None:
         self.manager = "cruft"
-        self.run(*self._documented(ROOT / "README.md", "Keep a project up to date", "link"))
+        command = self._documented(ROOT / "README.md", "Keep a project up to date", "link")
+        self.run(*(HTTPS_URL if word.startswith("https://") else word for word in command))
 
     def change_engine(self, engine: str) -> None:
         command = self._documented(self.path / "README.md", "Change the engine", "update")

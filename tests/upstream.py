@@ -10,8 +10,10 @@ from pathlib import Path
 from template import ROOT, SPEC, copy_sources
 
 PROJECT = "{{cookiecutter.project_slug}}"
-URL = SPEC["__template_url"]
-OWNER_AND_NAME = URL.removeprefix("gh:")
+
+# As in a company's fork, which has an address of its own.
+OWNER_AND_NAME = "company/service-template"
+URL = f"gh:{OWNER_AND_NAME}"
 HTTPS_URL = f"https://github.com/{OWNER_AND_NAME}"
 SSH_URL = f"git@github.com:{OWNER_AND_NAME}.git"
 
@@ -87,6 +89,9 @@ def publish(folder: Path) -> Upstream:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, upstream.path / name)
     upstream.write_changelog("v0.1.0 (not released)")
+    stamp = upstream.path / "cookiecutter.json"
+    stamp.write_text(stamp.read_text(encoding="utf-8").replace(SPEC["__template_url"], URL))
+    run(sys.executable, "scripts/sync_copier.py", cwd=upstream.path, env=env)
     upstream.git("init", "--quiet")
     upstream.commit()
     return upstream

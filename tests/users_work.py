@@ -54,6 +54,11 @@ async def test_a_greeting_is_written_down(client: httpx.AsyncClient, database: D
     [entry] = await rows(database, AuditEntry)
     assert (entry.event, entry.subject) == ("greeted", "example.com")
 """
+SETTING = """\
+_seconds: float = Field(default=1, gt=0)
+
+    greeting: str = "Hello"
+"""
 SERVER = """
   cache:
     image: valkey/valkey:8-alpine
@@ -80,6 +85,7 @@ REPLACED = {
         ("import AuditEntry\n", "import AuditEntry, User\n"),
     ],
     "app/users/services.py": [("import push_webhook", "import greet, push_webhook")],
+    "app/settings.py": [("_seconds: float = Field(default=1, gt=0)\n", SETTING)],
     "app/access.py": [("Something went wrong here; it has been logged.", "Sorry.")],
     "compose.yaml": [("\nvolumes:\n", SERVER)],
 }
