@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from app.settings import Settings
+
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
 
@@ -55,15 +57,15 @@ class TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def configure_logging(level: str, *, as_json: bool) -> None:
-    formatter = JsonFormatter if as_json else TextFormatter
+def configure_logging(settings: Settings) -> None:
+    formatter = TextFormatter if settings.environment == "development" else JsonFormatter
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"line": {"()": formatter}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-            "root": {"level": level, "handlers": ["stderr"]},
+            "root": {"level": settings.log_level, "handlers": ["stderr"]},
             "loggers": {
                 "uvicorn": {"handlers": [], "propagate": True},
                 # The service writes its own line per request.

@@ -39,8 +39,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
 
 
 def create_app() -> FastAPI:
-    settings = get_settings()
-    configure_logging(settings.log_level, as_json=settings.environment != "development")
+    configure_logging(get_settings())
     app = FastAPI(
         title="{{ cookiecutter.project_slug }}",
         lifespan=lifespan,

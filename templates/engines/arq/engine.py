@@ -37,7 +37,6 @@ class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
     redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
-    # Services that share a Redis need queues of their own.
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
 
 
@@ -139,8 +138,7 @@ class WorkerHealth:
 
 
 if __name__ == "__main__":
-    settings = get_settings()
-    configure_logging(settings.log_level, as_json=settings.environment != "development")
+    configure_logging(get_settings())
     # The service writes its own lines per job.
     logging.getLogger("arq").setLevel(logging.WARNING)
     asyncio.run(work())
