@@ -67,7 +67,7 @@ class CeleryEngine:
 
 @asynccontextmanager
 async def connect(database: Database) -> AsyncIterator[CeleryEngine]:
-    """It connects when it must and gives up soon: the service starts and serves without a broker."""
+    """Connects when it must, and gives up soon: the service starts and serves without a broker."""
     settings = read(BrokerSettings)
     producer = Celery(
         broker=settings.broker_url,
