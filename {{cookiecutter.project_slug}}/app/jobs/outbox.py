@@ -47,17 +47,19 @@ async def take(
     session: AsyncSession, condition: ColumnElement[bool], limit: int, lease: timedelta
 ) -> list[Job]:
     """Take jobs in hand to send them; bury those whose last try has lost its worker."""
+    # As a CTE it is evaluated once: as a subquery, PostgreSQL may choose again and again.
     chosen = (
         select(Job.id)
         .where(condition)
         .order_by(Job.run_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("chosen")
     )
     buried = and_(Job.status == Status.RUNNING, TRIED_ENOUGH)
     taken = await session.scalars(
         update(Job)
-        .where(Job.id.in_(chosen), condition)
+        .where(Job.id.in_(select(chosen.c.id)), condition)
         .values(
             status=case((buried, Status.FAILED), else_=Status.QUEUED),
             error=case((buried, "the worker was lost"), else_=Job.error),
