@@ -13,7 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -60,6 +65,13 @@ class Database:
         self.read = async_sessionmaker(
             engine.execution_options(only_reads=True), expire_on_commit=False
         )
+
+    @asynccontextmanager
+    async def turn_to_write(self) -> AsyncIterator[AsyncSession]:
+        """A session that need not wait any more, so that its moments are true when it ends."""
+        async with self.write.begin() as session:
+            await session.connection()
+            yield session
 
     async def is_migrated(self) -> bool:
         def current(connection: Connection) -> set[str]:

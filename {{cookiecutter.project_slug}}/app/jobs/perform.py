@@ -34,7 +34,7 @@ class Unrunnable(Exception):
 async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
     """Run a job, if it is due and nobody else has it; return the jobs that it released."""
     lease = get_settings().jobs_lease
-    async with database.write.begin() as session:
+    async with database.turn_to_write() as session:
         job = await ledger.claim(session, job_id, lease)
     if job is None:
         return []
@@ -55,14 +55,14 @@ async def _try(
         released = await _run(database, job, lease)
     except asyncio.CancelledError:
         with suppress(ledger.LeaseLost):
-            async with database.write.begin() as session:
+            async with database.turn_to_write() as session:
                 await ledger.give_back(session, job)
         logger.warning("job given back, because this process stops", extra=about)
         raise
     except ledger.LeaseLost:
         raise
     except (Exception, SystemExit) as error:
-        async with database.write.begin() as session:
+        async with database.turn_to_write() as session:
             status = await ledger.fail(
                 session,
                 job,
@@ -89,7 +89,7 @@ async def _run(database: Database, job: Job, lease: timedelta) -> list[Job]:
             await task.function(**arguments)
         else:
             await _in_thread(partial(task.function, **arguments))
-    async with database.write.begin() as session:
+    async with database.turn_to_write() as session:
         return await ledger.succeed(session, job, lease)
 
 
@@ -140,7 +140,7 @@ async def _renew(database: Database, job: Job, lease: timedelta, deadline: async
     while True:
         await asyncio.sleep(lease.total_seconds() / 3)
         try:
-            async with database.write.begin() as session:
+            async with database.turn_to_write() as session:
                 await ledger.renew(session, job, lease)
         except ledger.LeaseLost:
             deadline.reschedule(0)

@@ -108,7 +108,7 @@ class Relay:
         async with self._database.read() as session:
             if not await outbox.exists(session, which):
                 return 0
-        async with self._database.write.begin() as session:
+        async with self._database.turn_to_write() as session:
             jobs = await outbox.take(session, which, most, self._lease)
         for job in jobs:
             if job.status is Status.FAILED:
@@ -144,5 +144,5 @@ class Relay:
     async def _hold(self, jobs: Sequence[Job], lease: timedelta | None) -> None:
         # If this fails, the lease ends by itself.
         with suppress(SQLAlchemyError):
-            async with self._database.write.begin() as session:
+            async with self._database.turn_to_write() as session:
                 await outbox.hold(session, jobs, lease)
