@@ -15,6 +15,7 @@ from app.db import Database, migrate, open_database
 from app.jobs.relay import Engine, Relay
 from app.main import State, create_app
 from app.settings import Settings, get_settings
+from app.tasks import tasks
 from tests.broker import Broker, running_broker
 from tests.database import Server, running_server
 from tests.engine import FakeEngine
@@ -111,6 +112,16 @@ def engine() -> FakeEngine:
 @pytest.fixture
 def relay(database: Database, engine: FakeEngine) -> Relay:
     return Relay(database, engine)
+
+
+@pytest.fixture
+def own_tasks() -> Iterator[None]:
+    """A test declares tasks of its own, whatever the names of the service's are."""
+    before = dict(tasks)
+    tasks.clear()
+    yield
+    tasks.clear()
+    tasks.update(before)
 
 
 @pytest.fixture

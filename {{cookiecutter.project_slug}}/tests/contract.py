@@ -83,7 +83,9 @@ async def let_the_waits_pass() -> None:
 
 
 @contextmanager
-def running_world(database_url: str, broker: Broker, directory: Path) -> Iterator[World]:
+def running_world(
+    database_url: str, broker: Broker, directory: Path, lease_seconds: int
+) -> Iterator[World]:
     with ExitStack() as stack:
         mail_server = stack.enter_context(running_mail_server())
         webhook_receiver = stack.enter_context(running_webhook_receiver())
@@ -91,7 +93,7 @@ def running_world(database_url: str, broker: Broker, directory: Path) -> Iterato
             "ENVIRONMENT": "production",
             "DATABASE_URL": database_url,
             "OPS_TOKEN": OPS_TOKEN,
-            "JOBS_LEASE_SECONDS": "2",
+            "JOBS_LEASE_SECONDS": str(lease_seconds),
             "JOBS_RELAY_SECONDS": "0.1",
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(mail_server.port),

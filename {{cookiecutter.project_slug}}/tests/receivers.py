@@ -1,6 +1,7 @@
 """What the service talks to: a mail server and a receiver of webhooks, in the test's hands."""
 
 import asyncio
+import logging
 import math
 import ssl
 import threading
@@ -17,6 +18,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.processes import free_port
 
 HELD_AT_MOST_SECONDS = 60
+
+logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd logs every line it hears
 
 
 @dataclass

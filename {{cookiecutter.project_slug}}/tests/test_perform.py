@@ -4,7 +4,7 @@ import asyncio
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,23 +13,15 @@ import pytest
 from app.db import Database
 from app.jobs import Job, Status, Task, current_job_id, task
 from app.jobs.perform import perform
-from app.tasks import tasks
 from app.uow import UnitOfWork, unit_of_work
 from app.users.models import AuditEntry
 from tests.conftest import Environ, eventually
 from tests.rows import add_job, change, reread, rows
 
+pytestmark = pytest.mark.usefixtures("own_tasks")
+
 AnyTask = Task[..., ..., Any]
 SOON = timedelta(milliseconds=50)
-
-
-@pytest.fixture(autouse=True)
-def own_tasks() -> Iterator[None]:
-    """What a test declares is gone after it."""
-    before = dict(tasks)
-    yield
-    tasks.clear()
-    tasks.update(before)
 
 
 async def enqueue(database: Database, called: AnyTask, *args: object) -> Job:

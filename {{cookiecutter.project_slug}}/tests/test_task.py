@@ -1,7 +1,6 @@
 """How a function becomes a task, and a call to it a job."""
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,18 +9,9 @@ from pydantic import ValidationError
 from app import log
 from app.db import utc_now
 from app.jobs import Status, current_job_id, task
-from app.tasks import tasks
 from app.uow import UnitOfWork
 
-
-@pytest.fixture(autouse=True)
-def own_tasks() -> Iterator[None]:
-    """A test declares tasks of its own, whatever the names of the service's are."""
-    before = dict(tasks)
-    tasks.clear()
-    yield
-    tasks.clear()
-    tasks.update(before)
+pytestmark = pytest.mark.usefixtures("own_tasks")
 
 
 def test_a_task_that_is_called_is_just_a_function() -> None:
