@@ -26,7 +26,6 @@ from app.settings import Settings, get_settings, read
 from app.tasks import tasks
 
 logger = logging.getLogger(__name__)
-TASK = "run_job"
 PATIENCE_SECONDS = 2
 REDIS_FAILS_SOON = {"max_retries": 0, "socket_timeout": 1, "socket_connect_timeout": 1}
 RABBITMQ_FAILS_SOON = {"confirm_publish": True, "read_timeout": 1, "write_timeout": 1}
@@ -47,7 +46,7 @@ class CeleryEngine:
 
     async def send(self, job: Job) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await asyncio.to_thread(self._producer.send_task, TASK, [str(job.id)])
+            await asyncio.to_thread(self._producer.send_task, run_job.name, [str(job.id)])
 
     async def waiting(self) -> int:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -77,10 +76,12 @@ async def connect(database: Database) -> AsyncIterator[CeleryEngine]:
         broker_connection_timeout=1,
         broker_transport_options=REDIS_FAILS_SOON | RABBITMQ_FAILS_SOON,
     )
+    # This imports much, and connects nothing: the first request should not have to wait for it.
+    producer.connection_for_write()
     try:
         yield CeleryEngine(producer)
     finally:
-        await asyncio.to_thread(producer.close)
+        await asyncio.to_thread(producer.pool.force_close_all)  # type: ignore[attr-defined] # untyped
 
 
 class WorkerProcess:
@@ -133,7 +134,6 @@ celery = Celery(
     broker=read(BrokerSettings).broker_url,
     accept_content=["json"],
     task_default_queue=read(BrokerSettings).jobs_queue,
-    # perform() keeps the tasks' own limits.
     task_time_limit=max(task.timeout for task in tasks.values()).seconds + 30,
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_consumer=f"{__name__}:{PatientConsumer.__name__}",
@@ -145,6 +145,6 @@ worker_process_init.connect(process.start)
 worker_process_shutdown.connect(process.stop)
 
 
-@celery.task(name=TASK, ignore_result=True)
+@celery.task(ignore_result=True)
 def run_job(job_id: str) -> None:
     process.run(uuid.UUID(job_id))
