@@ -95,7 +95,7 @@ def disagreements() -> list[str]:
     dated = [version for version, date, _ in sections() if date != PENDING]
     pending = [version for version, date, _ in sections() if date == PENDING]
     released = tags or dated[::-1]  # a shallow clone has no tags
-    here = versions(git("tag", "--points-at", "HEAD"))
+    newest, here = released[-1:], versions(git("tag", "--points-at", "HEAD"))
     checks = {
         f"pyproject.toml does not have the version of the stamp, {stamped}": (
             f'\nversion = "{stamped.removeprefix("v")}"\n' in PYPROJECT.read_text(encoding="utf-8")
@@ -106,11 +106,11 @@ def disagreements() -> list[str]:
         "CHANGELOG.md has a section that is not released, and is not the first": (
             pending in ([], written[:1])
         ),
-        f"the newest tag is {released[-1:]}, the newest date of CHANGELOG.md {dated[:1]}": (
-            released[-1:] == dated[:1]
+        f"the newest tag is {newest}, the newest date of CHANGELOG.md {dated[:1]}": (
+            newest == dated[:1]
         ),
         f"the stamp is {stamped}: neither the last release nor the one to come": (
-            [stamped] in (released[-1:], pending)
+            [stamped] in (newest, pending)
         ),
         f"the stamp is {stamped}, and the tag of this commit {here}": here in ([], [stamped]),
     }

@@ -75,7 +75,9 @@ def check(project: LivingProject, tests: list[list[str]]) -> None:
 
 # What cookiecutter has made is copier's from then on, and cruft merges by git as copier does.
 @pytest.mark.parametrize(
-    ("tool", "tests"), [("copier", WHOLE), ("cookiecutter", QUICK), ("cruft", QUICK)]
+    ("tool", "tests"),
+    [("copier", WHOLE), ("cookiecutter", QUICK), ("cruft", QUICK)],
+    ids=["copier", "cookiecutter", "cruft"],
 )
 def test_a_users_work_outlives_an_update_and_changes_of_the_engine(
     tool: str, tests: list[list[str]], upstream: Upstream, tmp_path: Path
@@ -90,6 +92,17 @@ def test_a_users_work_outlives_an_update_and_changes_of_the_engine(
         project.change_engine(engine)
         assert work.lost(engine) == {}, engine
         check(project, tests)
+
+
+def test_a_change_of_the_engine_by_copier_waits_with_the_newest_template(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    project = LivingProject("copier", upstream, tmp_path)
+    project.change_engine("arq")
+    answers = (project.path / ".copier-answers.yml").read_text(encoding="utf-8")
+    assert "\n_commit: v0.1.0\n" in answers
+    assert '\nengine: "arq"\n' in answers
+    assert not (project.path / "app" / "clock.py").exists()
 
 
 def test_a_project_of_cookiecutter_can_be_linked_to_cruft(
