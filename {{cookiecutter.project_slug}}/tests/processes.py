@@ -83,9 +83,8 @@ class Process:
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
 
-    def wait(self) -> None:
-        if self._process:
-            self._process.wait(PATIENCE_SECONDS)
+    def wait(self) -> int | None:
+        return self._process.wait(PATIENCE_SECONDS) if self._process else None
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process:
@@ -168,5 +167,6 @@ def running_service(environment: dict[str, str], directory: Path) -> Iterator[Se
     try:
         service.start()
         yield service
+        service.terminate()
     finally:
         service.kill()
