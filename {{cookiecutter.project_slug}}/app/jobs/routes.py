@@ -1,13 +1,15 @@
 """What becomes of jobs, for clients and for operators."""
 
 import uuid
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from sqlalchemy import select
 
-from app.deps import OpsOnly, Paging, Session, Uow
+from app.deps import OpsOnly, Session, Uow
 from app.errors import Conflict, NotFound
 from app.jobs import Job, JobRead, Status, ledger
+from app.jobs.schemas import JobFilter
 from app.paging import Page, fetch_page
 from app.tasks import tasks
 
@@ -15,18 +17,13 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
 @router.get("", dependencies=[OpsOnly])
-async def list_jobs(
-    session: Session,
-    paging: Paging,
-    status: Status | None = None,
-    task: str | None = None,
-) -> Page[JobRead]:
+async def list_jobs(session: Session, wanted: Annotated[JobFilter, Query()]) -> Page[JobRead]:
     query = select(Job).order_by(Job.created_at.desc(), Job.id)
-    if status:
-        query = query.where(Job.status == status)
-    if task:
-        query = query.where(Job.task == task)
-    return await fetch_page(session, query, paging)
+    if wanted.status:
+        query = query.where(Job.status == wanted.status)
+    if wanted.task:
+        query = query.where(Job.task == wanted.task)
+    return await fetch_page(session, query, wanted)
 
 
 @router.get("/{job_id}", response_model=JobRead)

@@ -3,9 +3,10 @@
 import uuid
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from app.jobs.models import Status
+from app.paging import Paging
 
 
 class JobRead(BaseModel):
@@ -27,3 +28,8 @@ class JobRead(BaseModel):
     @property
     def url(self) -> str:
         return f"/jobs/{self.id}"
+
+
+class JobFilter(Paging):
+    status: Status | None = None
+    task: str | None = Field(default=None, pattern=r"^\w+$")
