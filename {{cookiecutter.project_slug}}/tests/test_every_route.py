@@ -2,10 +2,12 @@
 
 import logging
 import uuid
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 
 from app.db import Database
 from app.jobs import Job
@@ -75,3 +77,18 @@ async def test_the_documentation_names_the_media_type_of_errors(client: httpx.As
     paths = (await client.get("/openapi.json")).json()["paths"]
     answers = paths["/users"]["post"]["responses"]
     assert set(answers["default"]["content"]) == {"application/problem+json"}
+
+
+async def test_an_answer_that_breaks_off_is_not_mended(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    async def half_of_it() -> AsyncIterator[bytes]:
+        yield b"half of it"
+        raise RuntimeError("a detail")
+
+    @app.get("/broken-off")
+    async def answer() -> StreamingResponse:
+        return StreamingResponse(half_of_it())
+
+    with pytest.raises(RuntimeError, match="a detail"):
+        await client.get("/broken-off")

@@ -97,8 +97,11 @@ async def test_jobs_are_listed_by_status_and_task_newest_first(
     assert (await client.get("/jobs")).json()["total"] == 5
 
 
-async def test_a_status_that_does_not_exist_is_refused(client: httpx.AsyncClient) -> None:
-    assert is_problem(await client.get("/jobs", params={"status": "lost"}), 422)
+@pytest.mark.parametrize("wanted", [{"status": "lost"}, {"task": "a\0b"}, {"limit": 0}])
+async def test_a_filter_that_nothing_can_match_is_refused(
+    client: httpx.AsyncClient, wanted: dict[str, str | int]
+) -> None:
+    assert is_problem(await client.get("/jobs", params=wanted), 422)
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/jobs"), ("POST", "/jobs/{id}/retry")])
