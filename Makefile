@@ -10,7 +10,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt sync release render-all check-all clean
+.PHONY: help demo test faults lint fmt sync release render-all check-all clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: $(UV) ## render, start and try a service (ENGINE=background|arq|celery DAT
 
 test: $(UV) ## run every test, on every core
 	REQUIRE_REAL_SERVERS=1 $(RUN) pytest
+
+faults: $(UV) ## kill workers, stop and empty brokers, on every engine x database, and say how long it took
+	$(RUN) pytest -n0 -s -m slow tests/faults
 
 lint: $(UV) ## check the code of the template itself
 	$(RUN) ruff check
