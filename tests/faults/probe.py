@@ -40,9 +40,7 @@ async def enqueue(count: str, seconds: str, name: str) -> None:
         unit_of_work(database) as uow,
     ):
         for number in range(int(count)):
-            uow.enqueue(
-                {"probe": probe, "blocking_probe": blocking_probe}[name], number, float(seconds)
-            )
+            uow.enqueue(which, number, float(seconds))
 
 
 if __name__ == "__main__":
