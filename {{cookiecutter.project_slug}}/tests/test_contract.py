@@ -172,17 +172,6 @@ def test_a_service_starts_and_answers_without_its_broker(world: World) -> None:
     world.until_all_succeeded(jobs.values())
 
 
-def test_processes_side_by_side_run_no_job_twice(world: World, tmp_path: Path) -> None:
-    world.service.terminate()  # a world of its own, with another lease, takes its place
-    url, broker = world.database_url, world.broker
-    with running_world(url, broker, tmp_path, LONG_LEASE_SECONDS) as own_world:
-        with own_world.service.another(), own_world.service.another():
-            jobs = [own_world.until_succeeded(job) for job in own_world.register_many(20)]
-        assert {job["attempts"] for job in jobs} == {1}
-        assert len(own_world.mail_server.messages) == 20
-        assert len(own_world.webhook_receiver.webhooks) == 20
-
-
 def test_a_line_of_the_log_is_json_and_names_its_request_and_its_job(world: World) -> None:
     job = world.until_succeeded(world.register()["push_webhook"])
     requests = [json.loads(line) for line in world.service.web.log.splitlines()]
@@ -191,3 +180,14 @@ def test_a_line_of_the_log_is_json_and_names_its_request_and_its_job(world: Worl
     assert [line["event"] for line in about_job] == ["job started", "job succeeded"]
     registration = [line for line in requests if line["event"] == "POST /users"][-1]
     assert {line["request_id"] for line in about_job} == {registration["request_id"]}
+
+
+def test_processes_side_by_side_run_no_job_twice(world: World, tmp_path: Path) -> None:
+    world.service.terminate()  # a world of its own, with another lease, takes its place
+    url, broker = world.database_url, world.broker
+    with running_world(url, broker, tmp_path, LONG_LEASE_SECONDS) as own_world:
+        with own_world.service.another():
+            jobs = [own_world.until_succeeded(job) for job in own_world.register_many(20)]
+        assert {job["attempts"] for job in jobs} == {1}
+        assert len(own_world.mail_server.messages) == 20
+        assert len(own_world.webhook_receiver.webhooks) == 20

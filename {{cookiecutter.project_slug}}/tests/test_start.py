@@ -19,16 +19,6 @@ def test_in_development_the_service_migrates_its_database(
         assert "OPS_TOKEN is not set" in service.log
 
 
-def test_in_production_the_service_asks_for_the_migration(
-    server: Server, broker: Broker, tmp_path: Path
-) -> None:
-    environment = {"ENVIRONMENT": "production", "OPS_TOKEN": "secret", **broker.environment}
-    with running_service({"DATABASE_URL": server.create(), **environment}, tmp_path) as service:
-        response = httpx.get(f"{service.url}/health/ready")
-        assert response.status_code == 503
-        assert "alembic upgrade head" in response.json()["database"]
-
-
 def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path: Path) -> None:
     web = Service({"JOBS_LEASE_SECONDS": "soon"}, tmp_path).web
     web.start()
