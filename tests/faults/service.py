@@ -190,6 +190,12 @@ class Service:
         return total
 
 
+def timed_registration(service: Service, name: str) -> tuple[int, float]:
+    started = time.perf_counter()
+    status, _ = service.register(name)
+    return status, time.perf_counter() - started
+
+
 @contextmanager
 def running(project: Path, directory: Path, **settings: str) -> Iterator[Service]:
     service = Service(project, directory, **settings)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from service import Service, until
+from service import Service, timed_registration, until
 from template import ROOT, combinations, name_of
 
 pytestmark = pytest.mark.slow
@@ -82,7 +82,7 @@ def test_users_are_registered_while_the_broker_is_away(service: Service) -> None
     with ThreadPoolExecutor(20) as pool:
         waiting = []
         for number in range(20 * 20):
-            waiting.append(pool.submit(timed, service, number))
+            waiting.append(pool.submit(timed_registration, service, f"user{number}"))
             time.sleep(0.05)
         answers = [future.result() for future in waiting]
     service.broker.start()
@@ -92,12 +92,6 @@ def test_users_are_registered_while_the_broker_is_away(service: Service) -> None
     print(f"  slowest answers {slowest[-3:]}, median {slowest[len(slowest) // 2]:.3f}")
     assert {status for status, _ in answers} == {201}
     assert slowest[-1] < 0.5
-
-
-def timed(service: Service, number: int) -> tuple[int, float]:
-    started = time.perf_counter()
-    status, _ = service.register(f"user{number}")
-    return status, time.perf_counter() - started
 
 
 @with_broker
