@@ -19,7 +19,7 @@ CHECKS = {
 }
 
 # What the environment says of this repository's own virtual environment and test run.
-OURS = ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHON", "PYTEST", "COV_", "UV_RUN_RECURSION_DEPTH")
+OURS = ("VIRTUAL_ENV", "UV_PROJECT_", "UV_RUN_", "PYTHON", "PYTEST", "COV_")
 
 
 def environment(**extra: str) -> dict[str, str]:
