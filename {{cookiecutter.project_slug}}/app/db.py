@@ -1,8 +1,9 @@
 """The database: what tables are made of, and sessions that read or write."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,7 +96,9 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
     # Transactions are begun by _begin_sqlite, not by the driver.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    # On a new file this fails at once while another process does the same; the mode is the file's.
+    with suppress(sqlite3.OperationalError):
+        cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 
