@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from service import Service, timed_registration, until
+from service import Process, Service, timed_registration, until
 from template import ROOT, combinations, name_of
 
 pytestmark = pytest.mark.slow
@@ -116,7 +116,7 @@ def test_the_service_starts_and_serves_without_a_broker(project: Path, tmp_path:
         status, health = service.call("GET", "/health/ready")
         assert (status, health["broker"]) == (503, "does not answer")
         assert service.register("ada")[0] == 201
-        time.sleep(8)
+        until("three vain attempts", 30, partial(has_asked_in_vain, service.worker, times=3))
         assert service.worker.is_running
         service.broker.start()
         heals = until("success", RECOVERY_SECONDS, service.all_succeeded)
@@ -124,6 +124,10 @@ def test_the_service_starts_and_serves_without_a_broker(project: Path, tmp_path:
         print(f"  jobs succeeded {heals:.1f} s after the broker was started")
     finally:
         service.stop()
+
+
+def has_asked_in_vain(worker: Process, times: int) -> bool:
+    return worker.log.read_text(encoding="utf-8").count("does not answer") >= times
 
 
 @with_either_kind_of_task
