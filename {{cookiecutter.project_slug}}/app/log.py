@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 from app.settings import Settings
+from app.tracing import trace_id
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
@@ -26,7 +27,7 @@ def bound(variable: ContextVar[str | None], value: str | None) -> Iterator[None]
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:
-    ids = {"request_id": request_id.get(), "job_id": job_id.get()}
+    ids = {"request_id": request_id.get(), "job_id": job_id.get(), "trace_id": trace_id()}
     extra = {name: value for name, value in vars(record).items() if name not in STANDARD}
     return {name: value for name, value in {**ids, **extra}.items() if value is not None}
 

@@ -35,6 +35,8 @@ class Job(Base):
     lease_until: Mapped[datetime | None]
     after_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id"))
     request_id: Mapped[str | None] = mapped_column(Text)
+    # The span that it was enqueued in, as the W3C writes it.
+    traceparent: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]

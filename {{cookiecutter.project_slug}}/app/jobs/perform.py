@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 from pydantic import ValidationError
 
-from app import log
+from app import log, tracing
 from app.db import Database
 from app.jobs import Job, Task, ledger
 from app.settings import get_settings
@@ -42,7 +42,8 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
         about = {"task": job.task, "attempt": job.attempts}
         logger.info("job started", extra=about)
         try:
-            return await _try(database, job, lease, about)
+            with tracing.job_span(job.task, job.attempts, job.traceparent):
+                return await _try(database, job, lease, about)
         except ledger.LeaseLost:
             logger.warning("job lost its lease, so this try is not recorded", extra=about)
             return []
@@ -62,6 +63,7 @@ async def _try(
     except ledger.LeaseLost:
         raise
     except (Exception, SystemExit) as error:
+        tracing.record_failure(error)
         async with database.turn_to_write() as session:
             status = await ledger.fail(
                 session,

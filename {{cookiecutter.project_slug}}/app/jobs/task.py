@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from app.db import utc_now
 from app.jobs.models import Job, Status
 from app.log import job_id, request_id
+from app.tracing import traceparent
 
 Arguments = ParamSpec("Arguments")
 Parameters = ParamSpec("Parameters")
@@ -64,6 +65,7 @@ class Task(Generic[Arguments, Parameters, Result]):
             run_at=created_at + self.delay,
             after_id=self.after.id if self.after else None,
             request_id=request_id.get(),
+            traceparent=traceparent(),
             created_at=created_at,
         )
 

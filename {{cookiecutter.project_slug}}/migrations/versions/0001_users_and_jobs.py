@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("lease_until", MOMENT),
         sa.Column("after_id", sa.Uuid()),
         sa.Column("request_id", sa.Text()),
+        sa.Column("traceparent", sa.Text()),
         sa.Column("error", sa.Text()),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("started_at", MOMENT),
