@@ -4,15 +4,13 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Depends, HTTPException, Query, Request
+from fastapi import BackgroundTasks, Depends, HTTPException, Query, Request, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.paging import Paging as PagingModel
 from app.settings import get_settings
 from app.uow import UnitOfWork, unit_of_work
-
-bearer = HTTPBearer(auto_error=False, scheme_name="OPS_TOKEN")
 
 
 async def get_uow(request: Request, background: BackgroundTasks) -> AsyncIterator[UnitOfWork]:
@@ -28,19 +26,27 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-def check_ops_token(
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-) -> None:
-    token = get_settings().ops_token
-    if token is None:
-        return
-    given = credentials.credentials if credentials else ""
-    if not secrets.compare_digest(given.encode(), token.get_secret_value().encode()):
-        raise HTTPException(401, "A valid bearer token is needed.", {"WWW-Authenticate": "Bearer"})
+def needs_token(name: str, description: str) -> params.Depends:
+    """Only who knows the token is let in; in development, where it may be unset, everybody."""
+    scheme = HTTPBearer(scheme_name=name, description=description, auto_error=False)
+
+    async def check(
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)],
+    ) -> None:
+        token = get_settings().secrets.get(name)
+        if token is None:
+            return
+        given = credentials.credentials if credentials else ""
+        if not secrets.compare_digest(given.encode(), token.get_secret_value().encode()):
+            detail = f"The bearer token {name} is needed."
+            raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
+
+    return params.Depends(check)
 
 
 # scope="function" commits before the response leaves; by default FastAPI would answer first.
 Uow = Annotated[UnitOfWork, Depends(get_uow, scope="function")]
 Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
 Paging = Annotated[PagingModel, Query()]
-OpsOnly = Depends(check_ops_token)
+OpsOnly = needs_token("OPS_TOKEN", "Opens what operators see and do.")
+ApiOnly = needs_token("API_TOKEN", "Opens personal data.")

@@ -4,11 +4,13 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from app import health
 from app.access import AccessLog
 from app.db import Database, migrate, open_database
 from app.errors import PROBLEMS, add_error_handlers
+from app.guards import BodyLimit, SafeHeaders, TrustedHosts
 from app.jobs.engine import connect
 from app.jobs.relay import Engine, Relay
 from app.jobs.routes import router as jobs
@@ -30,8 +32,8 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     settings = get_settings()
     if settings.environment == "development":
         await migrate()
-        if settings.ops_token is None:
-            logger.warning("OPS_TOKEN is not set: anybody may list and retry jobs")
+        if unset := {"OPS_TOKEN", "API_TOKEN"} - settings.secrets.keys():
+            logger.warning("not set, so what it guards is open: %s", ", ".join(sorted(unset)))
     async with open_database(settings.database_url) as database, connect(database) as engine:
         relay = Relay(database, engine)
         async with relay.running():
@@ -39,13 +41,27 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
 
 
 def create_app() -> FastAPI:
-    configure_logging(get_settings())
+    settings = get_settings()
+    configure_logging(settings)
     app = FastAPI(
         title="{{ cookiecutter.project_slug }}",
         lifespan=lifespan,
         responses=PROBLEMS,
     )
+    # What is added later comes first: it sees the request before, and the answer after.
+    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
+    if settings.trusted_hosts:
+        app.add_middleware(TrustedHosts, hosts=settings.trusted_hosts)
     app.add_middleware(AccessLog)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["Authorization", "X-Request-ID"],
+            expose_headers=["X-Request-ID"],
+        )
+    app.add_middleware(SafeHeaders, is_public=settings.environment != "development")
     add_error_handlers(app)
     app.include_router(health.router)
     app.include_router(users)

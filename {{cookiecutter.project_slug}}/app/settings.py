@@ -2,28 +2,44 @@
 
 from datetime import timedelta
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
+    BeforeValidator,
     EmailStr,
     Field,
     HttpUrl,
     SecretStr,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.safety import faults_of
+
 Kind = TypeVar("Kind", bound=BaseSettings)
+Item = TypeVar("Item")
 
 ASYNC_DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+
+
+def _split_at_commas(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Listed = Annotated[list[Item], NoDecode, BeforeValidator(_split_at_commas)]
+Host = Annotated[
+    str, StringConstraints(pattern=r"(?i)^(\*|(\*\.)?[a-z0-9._-]+|\[[0-9a-f:]+\])$", to_lower=True)
+]
+Origin = Annotated[str, StringConstraints(pattern=r"(?i)^(\*|https?://[^/\s]+)$", to_lower=True)]
 
 
 class Settings(BaseSettings):
@@ -33,8 +49,16 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database_url: str = {% include cookiecutter.__database ~ "/url.py" %}
 
-    # The bearer token that opens the list of jobs and their retry.
+    # The bearer tokens of operators, and of those who may read users.
     ops_token: SecretStr | None = None
+    api_token: SecretStr | None = None
+
+    # Under which names clients reach the service, such as api.example.com or *.example.com.
+    trusted_hosts: Listed[Host] = []
+    # Which web sites may call it from their pages, such as https://app.example.com.
+    cors_origins: Listed[Origin] = []
+    # A larger body is refused.
+    max_body_bytes: int = Field(default=2**20, ge=1)
 
     # Without a host, messages are logged instead of sent.
     smtp_host: str | None = None
@@ -57,6 +81,16 @@ class Settings(BaseSettings):
     def jobs_lease(self) -> timedelta:
         return timedelta(seconds=self.jobs_lease_seconds)
 
+    @property
+    def secrets(self) -> dict[str, SecretStr]:
+        """What lets somebody in, or proves that it is us, as far as it is set."""
+        named = {
+            "OPS_TOKEN": self.ops_token,
+            "API_TOKEN": self.api_token,
+            "WEBHOOK_SECRET": self.webhook_secret,
+        }
+        return {name: secret for name, secret in named.items() if secret}
+
     @field_validator("database_url")
     @classmethod
     def _use_async_driver(cls, value: str) -> str:
@@ -70,12 +104,16 @@ class Settings(BaseSettings):
         return url.set(drivername=driver).render_as_string(hide_password=False)
 
     @model_validator(mode="after")
-    def _name_what_is_missing(self) -> "Settings":
+    def _refuse_what_is_missing_or_unsafe(self) -> "Settings":
+        faults: list[str] = []
         needed = {"webhook_secret"} if self.webhook_url else set()
         if self.environment != "development":
-            needed |= {"database_url", "ops_token"}
+            needed |= {"database_url", "ops_token", "api_token", "trusted_hosts"}
+            faults += faults_of(self.secrets, self.trusted_hosts)
         if missing := sorted(needed - self.model_fields_set):
-            raise ValueError(f"{', '.join(missing).upper()} must be set")
+            faults.insert(0, f"{', '.join(missing).upper()} must be set")
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
 

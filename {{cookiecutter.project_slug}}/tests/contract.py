@@ -1,6 +1,7 @@
 """A whole service for tests: its processes, and all that they talk to."""
 
 import asyncio
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tests.receivers import (
     running_webhook_receiver,
 )
 
-OPS_TOKEN = "secret"
+OPS_TOKEN = secrets.token_hex()
 
 Json = dict[str, Any]
 
@@ -93,13 +94,15 @@ def running_world(
             "ENVIRONMENT": "production",
             "DATABASE_URL": database_url,
             "OPS_TOKEN": OPS_TOKEN,
+            "API_TOKEN": secrets.token_hex(),
+            "TRUSTED_HOSTS": "127.0.0.1",
             "JOBS_LEASE_SECONDS": str(lease_seconds),
             "JOBS_RELAY_SECONDS": "0.1",
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(mail_server.port),
             "SMTP_SECURITY": "none",
             "WEBHOOK_URL": webhook_receiver.url,
-            "WEBHOOK_SECRET": "secret",
+            "WEBHOOK_SECRET": secrets.token_hex(),
         }
         service = stack.enter_context(
             running_service({**environment, **broker.environment}, directory)

@@ -57,6 +57,11 @@ async def test_a_request_is_one_line_in_the_log(
     assert vars(record)["ms"] > 0
 
 
+async def test_no_web_page_may_call_unless_its_site_is_listed(client: httpx.AsyncClient) -> None:
+    response = await client.get("/health/live", headers={"Origin": "https://app.example.com"})
+    assert [name for name in response.headers if name.startswith("access-control")] == []
+
+
 async def test_an_error_in_the_code_is_answered_without_its_details_and_logged_with_them(
     app: FastAPI, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:

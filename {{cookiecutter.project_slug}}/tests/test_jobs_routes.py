@@ -8,7 +8,6 @@ import pytest
 from app.db import Database
 from app.jobs import Job, Status
 from app.jobs.relay import Relay
-from tests.conftest import Environ
 from tests.engine import FakeEngine
 from tests.problems import is_problem
 from tests.rows import add_job, ago, reread, rows
@@ -102,48 +101,3 @@ async def test_a_filter_that_nothing_can_match_is_refused(
     client: httpx.AsyncClient, wanted: dict[str, str | int]
 ) -> None:
     assert is_problem(await client.get("/jobs", params=wanted), 422)
-
-
-@pytest.mark.parametrize(("method", "path"), [("GET", "/jobs"), ("POST", "/jobs/{id}/retry")])
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
-async def test_operators_need_their_token(
-    client: httpx.AsyncClient,
-    database: Database,
-    environ: Environ,
-    method: str,
-    path: str,
-    headers: dict[str, str],
-) -> None:
-    environ(OPS_TOKEN="right")
-    job = await add_failed_job(database)
-    response = await client.request(method, path.format(id=job.id), headers=headers)
-    assert is_problem(response, 401)
-    assert response.headers["www-authenticate"] == "Bearer"
-    assert (await reread(database, job)).status is Status.FAILED
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/jobs", 200), ("POST", "/jobs/{id}/retry", 202)]
-)
-async def test_operators_with_their_token_are_let_in(
-    client: httpx.AsyncClient,
-    database: Database,
-    environ: Environ,
-    method: str,
-    path: str,
-    status: int,
-) -> None:
-    environ(OPS_TOKEN="right")
-    job = await add_failed_job(database)
-    response = await client.request(
-        method, path.format(id=job.id), headers={"Authorization": "Bearer right"}
-    )
-    assert response.status_code == status
-
-
-async def test_a_client_reads_its_job_without_a_token(
-    client: httpx.AsyncClient, database: Database, environ: Environ
-) -> None:
-    environ(OPS_TOKEN="right")
-    job = await add_job(database)
-    assert (await client.get(f"/jobs/{job.id}")).status_code == 200

@@ -1,6 +1,9 @@
 """What may be set from outside, and what may not."""
 
 import re
+import secrets
+import uuid
+from collections.abc import Callable
 
 import pytest
 from pydantic_settings import BaseSettings
@@ -11,6 +14,19 @@ from tests.processes import PROJECT
 
 EXAMPLE = PROJECT / ".env.example"
 COMPOSE = PROJECT / "compose.yaml"
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "DATABASE_URL": "sqlite:///app.db",
+    "OPS_TOKEN": secrets.token_hex(),
+    "API_TOKEN": secrets.token_hex(),
+    "WEBHOOK_SECRET": secrets.token_hex(),
+    "TRUSTED_HOSTS": "api.example.com",
+}
+
+
+def example() -> dict[str, str]:
+    """What .env.example says, whether it is commented out or not."""
+    return dict(re.findall(r"^#? ?([A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
 
 
 def complaint() -> str:
@@ -31,6 +47,13 @@ def complaint() -> str:
         ("SMTP_SECURITY", "maybe"),
         ("SMTP_FROM", "nobody"),
         ("WEBHOOK_URL", "receiver"),
+        ("TRUSTED_HOSTS", "https://api.example.com"),
+        ("TRUSTED_HOSTS", "api.example.com:8000"),
+        ("TRUSTED_HOSTS", "api.*.example.com"),
+        ("TRUSTED_HOSTS", "api.example.com,"),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("MAX_BODY_BYTES", "0"),
         ("JOBS_LEASE_SECONDS", "0"),
         ("JOBS_RELAY_SECONDS", "0"),
         ("JOBS_RELAY_SECONDS", "-1"),
@@ -61,16 +84,78 @@ def test_secrets_are_not_shown(environ: Environ) -> None:
     assert "hunter2" not in repr(settings)
 
 
-@pytest.mark.parametrize("missing", ["OPS_TOKEN", "DATABASE_URL"])
+@pytest.mark.parametrize("missing", PRODUCTION.keys() - {"WEBHOOK_SECRET", "ENVIRONMENT"})
 def test_production_needs_what_has_no_safe_default(environ: Environ, missing: str) -> None:
-    needed = {"OPS_TOKEN": "secret", "DATABASE_URL": "sqlite:///app.db"}
-    environ(ENVIRONMENT="production", **{**needed, missing: ""})
+    environ(**{**PRODUCTION, missing: ""})
     assert complaint().endswith(f"{missing} must be set")
 
 
 def test_production_starts_with_what_it_needs(environ: Environ) -> None:
-    environ(ENVIRONMENT="production", OPS_TOKEN="secret", DATABASE_URL="sqlite:///app.db")
+    environ(**PRODUCTION)
     assert get_settings().environment == "production"
+
+
+def test_production_says_at_once_all_that_is_missing(environ: Environ) -> None:
+    environ(ENVIRONMENT="production")
+    assert complaint().endswith("API_TOKEN, DATABASE_URL, OPS_TOKEN, TRUSTED_HOSTS must be set")
+
+
+@pytest.mark.parametrize("name", ["OPS_TOKEN", "API_TOKEN", "WEBHOOK_SECRET"])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "k9#fQ2",
+        "x" * 40,
+        "0123012301230123",
+        "change-me-please-now",
+        "a-long-random-text",
+        "CHANGEME-CHANGEME",
+        "my-password-for-operators",
+        "our-secret-is-out",
+        "your-token-goes-here",
+    ],
+)
+def test_production_refuses_a_secret_that_can_be_guessed(
+    environ: Environ, name: str, secret: str
+) -> None:
+    environ(**{**PRODUCTION, name: secret})
+    assert complaint().endswith(f"{name} must be 16 random characters or more")
+
+
+@pytest.mark.parametrize(
+    "make", [secrets.token_hex, secrets.token_urlsafe, lambda: str(uuid.uuid4())]
+)
+def test_production_takes_every_secret_that_was_drawn(
+    environ: Environ, make: Callable[[], str]
+) -> None:
+    environ(**{**PRODUCTION, "OPS_TOKEN": make(), "API_TOKEN": make()})
+    assert get_settings().environment == "production"
+
+
+@pytest.mark.parametrize("name", ["API_TOKEN", "WEBHOOK_SECRET"])
+def test_production_refuses_one_secret_for_two_purposes(environ: Environ, name: str) -> None:
+    environ(**{**PRODUCTION, name: PRODUCTION["OPS_TOKEN"]})
+    assert complaint().endswith("OPS_TOKEN, API_TOKEN, WEBHOOK_SECRET must differ")
+
+
+@pytest.mark.parametrize("hosts", ["*", "api.example.com, *"])
+def test_production_does_not_trust_every_host(environ: Environ, hosts: str) -> None:
+    environ(**{**PRODUCTION, "TRUSTED_HOSTS": hosts})
+    assert complaint().endswith("TRUSTED_HOSTS must not be *")
+
+
+@pytest.mark.parametrize("name", ["OPS_TOKEN", "API_TOKEN", "WEBHOOK_SECRET"])
+def test_production_refuses_the_secret_of_the_example(environ: Environ, name: str) -> None:
+    environ(**{**PRODUCTION, name: example()[name]})
+    assert complaint().endswith(f"{name} must be 16 random characters or more")
+
+
+def test_lists_are_separated_by_commas(environ: Environ) -> None:
+    environ(TRUSTED_HOSTS="API.example.com, *.example.com,[::1]")
+    environ(CORS_ORIGINS="https://app.example.com, http://localhost:3000")
+    settings = get_settings()
+    assert settings.trusted_hosts == ["api.example.com", "*.example.com", "[::1]"]
+    assert settings.cors_origins == ["https://app.example.com", "http://localhost:3000"]
 
 
 def test_a_webhook_needs_a_secret(environ: Environ) -> None:
@@ -115,8 +200,9 @@ def test_the_example_names_every_setting() -> None:
 
 
 def test_the_example_is_valid(environ: Environ) -> None:
-    lines = re.findall(r"^#? ?([A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
-    environ(**dict(lines))
+    environ(**example())
     assert set(get_settings().model_fields_set) >= {
-        name.lower() for name, value in lines if value and name.lower() in Settings.model_fields
+        name.lower()
+        for name, value in example().items()
+        if value and name.lower() in Settings.model_fields
     }

@@ -2,7 +2,7 @@ import uuid
 
 from fastapi import APIRouter
 
-from app.deps import Paging, Session, Uow
+from app.deps import ApiOnly, Paging, Session, Uow
 from app.jobs import JobRead
 from app.paging import Page
 from app.users import services
@@ -21,11 +21,11 @@ async def register_user(uow: Uow, data: UserCreate) -> UserRegistered:
     )
 
 
-@router.get("")
+@router.get("", dependencies=[ApiOnly])
 async def list_users(session: Session, paging: Paging) -> Page[UserRead]:
     return await services.list_users(session, paging)
 
 
-@router.get("/{user_id}", response_model=UserRead)
+@router.get("/{user_id}", response_model=UserRead, dependencies=[ApiOnly])
 async def read_user(session: Session, user_id: uuid.UUID) -> User:
     return await services.find_user(session, user_id)
