@@ -2,6 +2,8 @@ SHELL := bash
 ENGINE ?= background
 DATABASE ?= sqlite
 OUT ?= build/all
+# The tests of faults mostly wait: they run side by side, more of them than there are cores.
+AT_ONCE ?= 6
 
 # Where there is no uv, one is installed for this repository alone. It comes last on PATH,
 # for what is started below to find.
@@ -21,8 +23,8 @@ demo: $(UV) ## render, start and try a service (ENGINE=background|arq|celery DAT
 test: $(UV) ## run every test, on every core
 	REQUIRE_REAL_SERVERS=1 $(RUN) pytest
 
-faults: $(UV) ## kill workers, stop and empty brokers, on every engine x database, and say how long it took
-	$(RUN) pytest -n0 -s -m slow tests/faults
+faults: $(UV) ## break running services, on every engine x database, and write docs/GUARANTEES.md (ONLY=one_test)
+	$(RUN) pytest -n $(AT_ONCE) -m "" tests/faults $(if $(ONLY),-k $(ONLY),--guarantees docs/GUARANTEES.md)
 
 lint: $(UV) ## check the code of the template itself
 	$(RUN) ruff check

@@ -1,28 +1,42 @@
 """Each engine on each database, with tasks that note what happens to them."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from checks import UV, environment
+from project import installed, versions
+from report import Recorder, Report
 from service import Service, running
-from template import combinations, name_of, render
-
-PROBE = Path(__file__).parent / "probe.py"
 
 
-@pytest.fixture(scope="session", params=combinations("engine", "database"), ids=name_of)
-def project(
-    request: pytest.FixtureRequest, sources: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    project = render(sources, request.param, tmp_path_factory.mktemp("projects"))
-    shutil.copy(PROBE, project / "app" / "probe.py")
-    registry = project / "app" / "tasks.py"
-    registry.write_text(f"{registry.read_text()}\nfrom app import probe as probe\n")
-    subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
-    return project
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--guarantees", type=Path, help="write this page, if nothing is missing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Report(config.getoption("guarantees", None)))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One directory for all processes of the test run."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if own.name.startswith("popen-") else own) / "projects"
+    shared.mkdir(exist_ok=True)
+    return shared
+
+
+@pytest.fixture
+def project(request: pytest.FixtureRequest, sources: Path, shared: Path) -> Path:
+    return installed(sources, request.param, shared)
+
+
+@pytest.fixture
+def cell(request: Any, project: Path) -> Recorder:
+    answers = request.node.callspec.params["project"]
+    return Recorder(request.node, answers, versions(project))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from service import free_port, until
+from process import free_port, until
 
 # The script on PATH would start the system's own node.
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

@@ -3,72 +3,23 @@
 import json
 import os
 import re
-import signal
-import socket
+import shutil
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from checks import UV, environment
+from process import Process, free_port, until
 
 # No proxy stands between us and our own machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def until(what: str, seconds: float, condition: Callable[[], bool]) -> float:
-    """Wait for what must come; return after how many seconds it came."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"no {what} within {seconds} s"
-        time.sleep(0.05)
-    return time.monotonic() - started
-
-
-class Process:
-    """One line of the Procfile, in a process group of its own."""
-
-    def __init__(self, name: str, command: str, service: "Service") -> None:
-        self.log = service.directory / f"{name}.log"
-        self._command = command
-        self._service = service
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                ["sh", "-c", f"exec {self._command}"],
-                cwd=self._service.project,
-                env=self._service.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def send_signal(self, number: int) -> None:
-        if self._process:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-
-    def stop(self, number: int = signal.SIGKILL) -> None:
-        self.send_signal(number)
-        if self._process:
-            self._process.wait(60)
-
+NO_ANSWER = (OSError, HTTPException)
 
 # The project's own tests know how to get a database; it lasts until our end of the pipe closes.
 HOLD_DATABASE = """
@@ -79,104 +30,157 @@ with running_server(Path(sys.argv[1])) as server:
 
 
 class Service:
-    def __init__(self, project: Path, directory: Path, **settings: str) -> None:
+    """Any number of web processes and workers, one database, and the broker that they need."""
+
+    def __init__(
+        self, project: Path, directory: Path, *, webs: int = 1, workers: int = 1, **settings: str
+    ) -> None:
         self.project = project
         self.directory = directory
         self.notes = directory / "notes"
+        self.death = directory / "death"
         self.redis_port = free_port()
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
         self.environment = environment(
-            PORT=str(port),
+            PWD=str(project),
             PROBE_NOTES=str(self.notes),
+            PROBE_DEATH=str(self.death),
             PYTHONUNBUFFERED="1",
+            UV_NO_SYNC="1",
             REDIS_URL=f"redis://127.0.0.1:{self.redis_port}/0",
             **settings,
         )
-        commands = dict(re.findall(r"^(\w+): (.+)$", (project / "Procfile").read_text(), re.M))
-        commands.pop("database", None)
-        self.processes = {name: Process(name, command, self) for name, command in commands.items()}
-        self.web = self.processes["web"]
-        # What runs the jobs, and what carries them.
-        self.worker = self.processes.get("worker", self.web)
-        self.broker = self.processes.get("redis")
+        lines = dict(re.findall(r"^(\w+): (.+)$", (project / "Procfile").read_text(), re.M))
+        ports = [free_port() for _ in range(webs)]
+        self.urls = [f"http://127.0.0.1:{port}" for port in ports]
+        self.webs = [
+            self._process(f"web{number}", lines["web"], PORT=str(port))
+            for number, port in enumerate(ports)
+        ]
+        # What runs the jobs: the web processes themselves, where there is no other.
+        self.workers = [
+            self._process(f"worker{number}", lines["worker"])
+            for number in range(workers if "worker" in lines else 0)
+        ] or self.webs
+        self.broker = self._redis() if "redis" in lines else None
+        self.environment["DATABASE_URL"] = self._open_database()
+
+    def _process(self, name: str, command: str, **own: str) -> Process:
+        return Process(name, command, self.directory, self.environment, **own)
+
+    def _redis(self) -> Process:
+        """As compose runs it, but with data of its own: services run side by side here."""
+        assert shutil.which("redis-server"), "there is no Redis: apt-get install redis-server"
+        self.redis_data = self.directory / "redis"
+        self.redis_data.mkdir()
+        place = f"--bind 127.0.0.1 --port {self.redis_port} --dir {self.redis_data}"
+        return self._process("redis", f"redis-server {place} --appendonly yes --save ''")
+
+    def _open_database(self) -> str:
         # Nothing answers there, so the database is a private one.
         nowhere = {"DATABASE_URL": f"postgresql://app@127.0.0.1:{free_port()}/app"}
         self._database = subprocess.Popen(
-            [UV, "run", "python", "-c", HOLD_DATABASE, str(directory)],
-            cwd=project,
+            [UV, "run", "python", "-c", HOLD_DATABASE, str(self.directory)],
+            cwd=self.project,
             env=self.environment | nowhere,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         assert self._database.stdout
-        self.environment["DATABASE_URL"] = self._database.stdout.readline().decode().strip()
+        return self._database.stdout.readline().decode().strip()
+
+    @property
+    def web(self) -> Process:
+        return self.webs[0]
+
+    @property
+    def worker(self) -> Process:
+        return self.workers[0]
+
+    @property
+    def processes(self) -> list[Process]:
+        own_workers = [] if self.workers is self.webs else self.workers
+        return [*([self.broker] if self.broker else []), *self.webs, *own_workers]
 
     def start(self) -> None:
-        for process in (self.broker, self.web, self.worker):
-            if process and not process.is_running:
+        """Start whatever does not run."""
+        for process in self.processes:
+            if not process.is_running:
                 process.start()
-        until("readiness", 60, self.is_ready)
+        for url in self.urls:
+            until("readiness", 60, lambda url=url: self.answers("/health/ready", url))
 
     def stop(self) -> None:
-        for process in self.processes.values():
+        for process in self.processes:
             process.stop()
         self._database.communicate()
 
     # What a client can do
 
-    def call(self, method: str, path: str, body: dict[str, str] | None = None) -> tuple[int, Any]:
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, url: str | None = None
+    ) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        request = urllib.request.Request((url or self.urls[0]) + path, data, headers, method=method)
         try:
             with OPENER.open(request, timeout=30) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+            with error:
+                return error.code, json.load(error)
 
-    def register(self, name: str) -> tuple[int, Any]:
-        return self.call("POST", "/users", {"email": f"{name}@example.com", "full_name": name})
+    def register(self, name: str, url: str | None = None) -> tuple[int, Any]:
+        user = {"email": f"{name}@example.com", "full_name": name}
+        return self.call("POST", "/users", user, url)
 
-    def answers(self, path: str) -> bool:
-        with suppress(OSError):
-            return bool(self.call("GET", path)[0] == 200)
+    def answers(self, path: str, url: str | None = None) -> bool:
+        with suppress(*NO_ANSWER):
+            return self.call("GET", path, url=url)[0] == 200
         return False
 
-    def is_ready(self) -> bool:
-        return self.answers("/health/ready")
+    def jobs(self, status: str = "", limit: int = 1) -> dict[str, Any]:
+        query = f"limit={limit}" + (f"&status={status}" if status else "")
+        code, page = self.call("GET", f"/jobs?{query}")
+        if code != 200:
+            raise ConnectionError(code)
+        return page
 
     def count(self, status: str = "") -> int:
-        return int(
-            self.call("GET", f"/jobs?limit=1&status={status}" if status else "/jobs?limit=1")[1][
-                "total"
-            ]
-        )
+        return int(self.jobs(status)["total"])
 
     def all_succeeded(self) -> bool:
-        with suppress(OSError):
+        with suppress(*NO_ANSWER):
             return self.count("succeeded") == self.count()
         return False
 
-    # What only this test can do
+    def all_ended(self) -> bool:
+        with suppress(*NO_ANSWER):
+            return self.count("queued") == 0 == self.count("running")
+        return False
 
-    def enqueue(self, count: int, seconds: float, task: str = "probe") -> None:
-        command = [UV, "run", "python", "-m", "app.probe", str(count), str(seconds), task]
-        subprocess.run(command, cwd=self.project, env=self.environment, check=True)
+    # What only the tests can do
 
-    def counts(self, event: str) -> Counter[str]:
-        """How often each probe has started, or finished."""
-        lines = self.notes.read_text().splitlines() if self.notes.exists() else []
-        return Counter(line.split()[1] for line in lines if line.split()[0] == event)
-
-    def has_finished(self, number: int) -> bool:
-        return self.counts("finished").total() >= number
+    def enqueue(
+        self,
+        count: int,
+        *arguments: object,
+        task: str = "probe",
+        first: int = 0,
+        in_hand: bool = False,
+        url: str | None = None,
+    ) -> list[str]:
+        """Have jobs accepted, numbered from the first; return their ids."""
+        numbers = [*range(first, first + count)]
+        batch = {"task": task, "numbers": numbers, "arguments": arguments, "in_hand": in_hand}
+        status, answer = self.call("POST", "/probes", batch, url)
+        assert status == 202, answer
+        return list(answer)
 
     def redis(self, *command: str) -> str:
         client = ["redis-cli", "-p", str(self.redis_port), *command]
         return subprocess.run(
-            client, capture_output=True, text=True, check=True, env=self.environment
+            client, capture_output=True, text=True, check=True, env=os.environ
         ).stdout.strip()
 
     def messages(self) -> int:
@@ -197,8 +201,10 @@ def timed_registration(service: Service, name: str) -> tuple[int, float]:
 
 
 @contextmanager
-def running(project: Path, directory: Path, **settings: str) -> Iterator[Service]:
-    service = Service(project, directory, **settings)
+def running(
+    project: Path, directory: Path, *, webs: int = 1, workers: int = 1, **settings: str
+) -> Iterator[Service]:
+    service = Service(project, directory, webs=webs, workers=workers, **settings)
     try:
         service.start()
         yield service

@@ -1,0 +1,5 @@
+"""What the tests add to a rendered service: tasks that tell, and deaths on demand."""
+
+from app.probe import deaths, tasks
+
+__all__ = ["deaths", "tasks"]

@@ -1,0 +1,38 @@
+"""Tasks that note when they start and when they finish."""
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from app.jobs import task
+
+
+def note(event: str, number: int, execution: str) -> None:
+    # A short line that is appended by one call does not mix with those of other processes.
+    file = os.open(os.environ["PROBE_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, f"{event} {number} {execution} {time.time()}\n".encode())
+    os.close(file)
+
+
+@contextmanager
+def noted(number: int) -> Iterator[None]:
+    execution = uuid.uuid4().hex
+    note("started", number, execution)
+    yield
+    note("finished", number, execution)
+
+
+@task(max_tries=20, timeout=timedelta(seconds=30))
+async def probe(number: int, seconds: float) -> None:
+    with noted(number):
+        await asyncio.sleep(seconds)
+
+
+@task(max_tries=20, timeout=timedelta(seconds=30))
+def blocking_probe(number: int, seconds: float) -> None:
+    with noted(number):
+        time.sleep(seconds)

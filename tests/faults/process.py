@@ -1,0 +1,102 @@
+"""A process group of our own, to be signalled whole or in part."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def until(what: str, seconds: float, condition: Callable[[], bool]) -> float:
+    """Wait for what must come; return after how many seconds it came."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"no {what} within {seconds} s"
+        time.sleep(0.1)
+    return time.monotonic() - started
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(child) for child in file.read_text().split()]
+    return found
+
+
+def leaves_of(pid: int) -> list[int]:
+    """The processes that do the work: those without children of their own."""
+    children = children_of(pid)
+    return [leaf for child in children for leaf in leaves_of(child)] if children else [pid]
+
+
+class Process:
+    def __init__(
+        self, name: str, command: str, directory: Path, environment: dict[str, str], **own: str
+    ) -> None:
+        self.name = name
+        self.log = directory / f"{name}.log"
+        self._command = command
+        self._directory = directory
+        # The caller's dictionary itself: what is changed there holds from the next start.
+        self._environment = environment
+        self._own_environment = own
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["sh", "-c", f"exec {self._command}"],
+                cwd=self._environment["PWD"],
+                env=self._environment | self._own_environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def leaves(self) -> list[int]:
+        return leaves_of(self._process.pid) if self._process and self.is_running else []
+
+    def send_signal(self, number: int) -> None:
+        """To the whole group."""
+        if self._process:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def kill_child(self) -> None:
+        """Kill one process that does the work, and let those above it find out."""
+        victim = self.leaves[0]
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        until("heir", 30, lambda: bool(set(self.leaves) - {victim}) or not self.is_running)
+
+    def stop(self, number: int = signal.SIGKILL, within: float = 60) -> float:
+        """Signal the whole group; return after how many seconds its leader had ended."""
+        started = time.monotonic()
+        self.send_signal(number)
+        if self._process:
+            self._process.wait(within)
+        return time.monotonic() - started
+
+    def has_logged(self, text: str, times: int = 1) -> bool:
+        return self.logged(text) >= times
+
+    def logged(self, text: str) -> int:
+        """How many of its lines contain the text."""
+        if not self.log.exists():
+            return 0
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return sum(text in line for line in lines)

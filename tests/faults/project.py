@@ -1,0 +1,69 @@
+"""A rendered project that has the probe in it: made and installed once, for all who ask."""
+
+import fcntl
+import json
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from checks import UV, environment
+from template import name_of, render
+
+PROBE = Path(__file__).parent / "probe"
+VERSIONS = "versions.json"
+
+PRINT_VERSIONS = """
+import json, platform, sqlite3, sys; from importlib.metadata import version
+known = {"Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
+print(json.dumps(known | {name: version(name) for name in sys.argv[1:]}))
+"""
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    with file.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def installed(sources: Path, answers: dict[str, str], shared: Path) -> Path:
+    folder = shared / name_of(answers)
+    with locked(shared / f"{name_of(answers)}.lock"):
+        if not (folder / VERSIONS).exists():
+            project = render(sources, answers, folder)
+            add_probe(project)
+            subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
+            # Written last: it says that the project is whole.
+            (folder / VERSIONS).write_text(json.dumps(versions_in(project)))
+    return folder / name_of(answers)
+
+
+def add_probe(project: Path) -> None:
+    shutil.copytree(PROBE, project / "app" / "probe")
+    for file, line in (
+        ("tasks.py", "from app import probe as probe"),
+        ("main.py", "from app.probe.routes import router as probes; app.include_router(probes)"),
+    ):
+        source = project / "app" / file
+        source.write_text(f"{source.read_text()}\n{line}\n")
+
+
+def versions_in(project: Path) -> dict[str, str]:
+    """Of Python, SQLite, and whatever the project names as its dependencies."""
+    named = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    packages = [requirement.partition(">=")[0].partition("[")[0] for requirement in named]
+    said = subprocess.run(
+        [UV, "run", "python", "-c", PRINT_VERSIONS, *packages],
+        cwd=project,
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    return dict(json.loads(said.stdout))
+
+
+def versions(project: Path) -> dict[str, str]:
+    return dict(json.loads((project.parent / VERSIONS).read_text()))

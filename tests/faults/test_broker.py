@@ -1,0 +1,114 @@
+"""A broker that is away, emptied, absent, or merely full."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+from audit import audited, counts
+from matrix import NO_BROKER, fault, on_every_broker, on_every_broker_and_database
+from process import until
+from report import Recorder
+from service import Service, timed_registration
+
+pytestmark = pytest.mark.slow
+
+RECOVERY_SECONDS = 60
+# The broker's patience is a second: an answer that waited for it would take longer.
+SLOWEST_ANSWER = 0.9
+
+
+@fault(
+    "5,000 jobs wait, for longer than a lease",
+    promise="at most 1.2 messages per waiting job",
+    elsewhere=NO_BROKER,
+)
+@on_every_broker
+def test_a_healthy_backlog(service: Service, cell: Recorder) -> None:
+    service.enqueue(5000, 1)
+    until("a full queue", 240, lambda: service.messages() > 0.9 * service.count("queued"))
+    worst = 0.0
+    started = time.monotonic()
+    # Four leases, so that the relay has looked for lost jobs several times.
+    while time.monotonic() - started < 45:
+        queued = service.count("queued")
+        worst = max(worst, service.messages() / queued)
+        time.sleep(0.5)
+    assert worst <= 1.2
+    cell(f"{worst:.3f} messages per waiting job at most")
+
+
+@fault(
+    "Redis is stopped while users are registered, 20 a second for 20 s",
+    promise="they are answered at once, and what follows runs when Redis is back",
+    elsewhere=NO_BROKER,
+)
+@on_every_broker_and_database
+def test_redis_stopped(service: Service, cell: Recorder) -> None:
+    service.register("first")
+    until("success", 60, service.all_succeeded)
+    service.broker.stop()
+    with ThreadPoolExecutor(20) as pool:
+        waiting = []
+        for number in range(20 * 20):
+            waiting.append(pool.submit(timed_registration, service, f"user{number}"))
+            time.sleep(0.05)
+        answers = [future.result() for future in waiting]
+    service.broker.start()
+    took = until("success of all", RECOVERY_SECONDS, service.all_succeeded)
+    seconds = sorted(seconds for _, seconds in answers)
+    assert {status for status, _ in answers} == {201}
+    assert seconds[len(seconds) // 2] < SLOWEST_ANSWER
+    cell(
+        audited(service, 2 * (len(answers) + 1)),
+        f"answers took {seconds[len(seconds) // 2]:.3f} s, the slowest {seconds[-1]:.3f} s",
+        f"all had succeeded {took:.1f} s after Redis was back",
+    )
+
+
+@fault(
+    "Redis loses everything while 100 jobs wait in it",
+    promise="every job runs, within a minute",
+    elsewhere=NO_BROKER,
+)
+@on_every_broker
+def test_redis_emptied(service: Service, cell: Recorder) -> None:
+    service.worker.stop()
+    service.enqueue(100, 0.05)
+    until("messages", 60, lambda: service.messages() >= 100)
+    service.redis("FLUSHALL")
+    service.worker.start()
+    took = until("success of all", RECOVERY_SECONDS, service.all_succeeded)
+    audit = audited(service, 100)
+    assert audit.begun_again == 0
+    cell(audit, f"all had succeeded {took:.1f} s later")
+
+
+@fault(
+    "There is no Redis when the service starts",
+    promise="it starts and serves, and says what is missing",
+    elsewhere=NO_BROKER,
+)
+@on_every_broker
+def test_no_redis_at_the_start(project: Path, tmp_path: Path, cell: Recorder) -> None:
+    service = Service(project, tmp_path)
+    try:
+        service.worker.start()
+        service.web.start()
+        up = until("the API", 60, lambda: service.answers("/health/live"))
+        status, health = service.call("GET", "/health/ready")
+        assert (status, health["broker"]) == (503, "does not answer")
+        assert service.register("ada")[0] == 201
+        until("vain attempts", 60, partial(service.worker.has_logged, "does not answer", times=3))
+        assert service.worker.is_running
+        service.broker.start()
+        healed = until("success", RECOVERY_SECONDS, service.all_succeeded)
+        cell(
+            audited(service, 2),
+            f"serves after {up:.1f} s",
+            f"jobs had succeeded {healed:.1f} s after Redis was started",
+        )
+    finally:
+        service.stop()
+    assert counts(service, "started").total() == 0
