@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -84,12 +85,22 @@ class Database:
 
 
 def create_engine(url: str) -> AsyncEngine:
+    # What is in the database is nobody's business who reads the log.
     if make_url(url).get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_pre_ping=True)
-    engine = create_async_engine(url, connect_args={"timeout": 10})
+        engine = create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
+        event.listen(engine.sync_engine, "handle_error", _hide_row)
+        return engine
+    engine = create_async_engine(url, connect_args={"timeout": 10}, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _hide_row(context: ExceptionContext) -> None:
+    # PostgreSQL says: "Key (email)=(ada@example.com) already exists."
+    cause: Any = context.original_exception.__cause__
+    if hasattr(cause, "detail"):
+        cause.detail = None
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from app.discretion import discreet
 from app.settings import Settings
 from app.tracing import trace_id
 
@@ -26,6 +27,12 @@ def bound(variable: ContextVar[str | None], value: str | None) -> Iterator[None]
         variable.reset(token)
 
 
+@contextmanager
+def working_on(job: str, request: str | None) -> Iterator[None]:
+    with bound(job_id, job), bound(request_id, request):
+        yield
+
+
 def fields(record: logging.LogRecord) -> dict[str, object]:
     ids = {"request_id": request_id.get(), "job_id": job_id.get(), "trace_id": trace_id()}
     extra = {name: value for name, value in vars(record).items() if name not in STANDARD}
@@ -42,7 +49,7 @@ class JsonFormatter(logging.Formatter):
             **fields(record),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = discreet(self.formatException(record.exc_info))
         return json.dumps(line, default=str)
 
 
@@ -55,7 +62,9 @@ class TextFormatter(logging.Formatter):
         message = record.getMessage().encode("unicode_escape").decode()
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         line = f"{time} {record.levelname:<7} {record.name}: {message}{pairs}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        if record.exc_info:
+            line += "\n" + discreet(self.formatException(record.exc_info))
+        return line
 
 
 def configure_logging(settings: Settings) -> None:

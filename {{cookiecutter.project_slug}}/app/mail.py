@@ -1,4 +1,4 @@
-"""Sends a message by SMTP, or logs it where no SMTP server is set."""
+"""Sends a message by SMTP, or logs that it would, where no SMTP server is set."""
 
 import logging
 import smtplib
@@ -15,7 +15,7 @@ SECONDS = 10
 def send(message: EmailMessage) -> None:
     settings = get_settings()
     if settings.smtp_host is None:
-        logger.info("mail to %s: %s", masked(message["To"]), message["Subject"])
+        logger.info("no SMTP_HOST, so nobody sends this mail to %s", masked(message["To"]))
         return
     with _connect(settings) as server:
         if settings.smtp_security == "starttls":

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import format_exception
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from app.discretion import discreet
 
 w3c = TraceContextTextMapPropagator()
 tracer = trace.get_tracer(__name__)
@@ -35,5 +38,9 @@ def job_span(task: str, attempt: int, traceparent: str | None) -> Iterator[None]
 
 def record_failure(error: BaseException) -> None:
     span = trace.get_current_span()
-    span.record_exception(error)
-    span.set_status(StatusCode.ERROR, repr(error))
+    said = {
+        "exception.message": discreet(str(error)),
+        "exception.stacktrace": discreet("".join(format_exception(error))),
+    }
+    span.record_exception(error, said)
+    span.set_status(StatusCode.ERROR, discreet(repr(error)))

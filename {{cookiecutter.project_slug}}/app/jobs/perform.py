@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 from pydantic import ValidationError
 
-from app import log, tracing
+from app import discretion, log, tracing
 from app.db import Database
 from app.jobs import Job, Task, ledger
 from app.settings import get_settings
@@ -38,7 +38,7 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
         job = await ledger.claim(session, job_id, lease)
     if job is None:
         return []
-    with log.bound(log.request_id, job.request_id), log.bound(log.job_id, str(job.id)):
+    with log.working_on(str(job.id), job.request_id), discretion.hiding(job.arguments):
         about = {"task": job.task, "attempt": job.attempts}
         logger.info("job started", extra=about)
         try:
@@ -68,7 +68,7 @@ async def _try(
             status = await ledger.fail(
                 session,
                 job,
-                f"{type(error).__name__}: {error}",
+                discretion.discreet(f"{type(error).__name__}: {error}"),
                 for_good=isinstance(error, Unrunnable),
             )
         logger.exception("job failed", extra={**about, "status": status})
