@@ -96,6 +96,15 @@ async def test_jobs_are_listed_by_status_and_task_newest_first(
     assert (await client.get("/jobs")).json()["total"] == 5
 
 
+@pytest.mark.parametrize("status", list(Status))
+async def test_jobs_of_each_status_are_found(
+    client: httpx.AsyncClient, database: Database, status: Status
+) -> None:
+    jobs = {each: await add_job(database, status=each) for each in Status}
+    page = (await client.get("/jobs", params={"status": status})).json()
+    assert [job["id"] for job in page["items"]] == [str(jobs[status].id)]
+
+
 @pytest.mark.parametrize("wanted", [{"status": "lost"}, {"task": "a\0b"}, {"limit": 0}])
 async def test_a_filter_that_nothing_can_match_is_refused(
     client: httpx.AsyncClient, wanted: dict[str, str | int]

@@ -5,6 +5,7 @@ import uuid
 import httpx
 import pytest
 
+from app import paging
 from app.db import Database
 from app.jobs import Job
 from app.users.models import User
@@ -96,10 +97,20 @@ async def test_users_are_listed_in_pages_in_the_order_of_registration(
     assert (page["total"], page["limit"], page["offset"]) == (5, 2, 1)
 
 
+async def test_a_long_list_is_not_counted_to_its_end(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MOST_COUNTED", 2)
+    for number in range(3):
+        await client.post("/users", json={**ADA, "email": f"user{number}@example.com"})
+    page = (await client.get("/users")).json()
+    assert (len(page["items"]), page["total"]) == (3, 2)
+
+
 @pytest.mark.parametrize(
-    "paging", [{"limit": 0}, {"limit": 101}, {"offset": -1}, {"offset": 2**63}]
+    "wanted", [{"limit": 0}, {"limit": 101}, {"offset": -1}, {"offset": 2**63}]
 )
 async def test_a_page_that_cannot_be_is_refused(
-    client: httpx.AsyncClient, paging: dict[str, int]
+    client: httpx.AsyncClient, wanted: dict[str, int]
 ) -> None:
-    assert is_problem(await client.get("/users", params=paging), 422)
+    assert is_problem(await client.get("/users", params=wanted), 422)

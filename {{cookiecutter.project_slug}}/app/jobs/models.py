@@ -45,8 +45,22 @@ class Job(Base):
 
 
 OPEN = Job.finished_at.is_(None)
+FINISHED = Job.finished_at.is_not(None)
 FOLLOWS = Job.after_id.is_not(None)
+# What asks for another status must say so too: SQLite does not infer it.
+NOT_SUCCEEDED = Job.status != Status.SUCCEEDED
 
+# Nearly all jobs have succeeded. What is asked every second reads an index of the few others;
+# an index of all jobs by their status would lead SQLite, which guesses, through all of them.
 Index("ix_jobs_open", Job.lease_until, Job.run_at, sqlite_where=OPEN, postgresql_where=OPEN)
 Index("ix_jobs_after_id", Job.after_id, sqlite_where=FOLLOWS, postgresql_where=FOLLOWS)
+Index("ix_jobs_finished_at", Job.finished_at, sqlite_where=FINISHED, postgresql_where=FINISHED)
 Index("ix_jobs_created_at", Job.created_at)
+Index("ix_jobs_task", Job.task, Job.created_at)
+Index(
+    "ix_jobs_status",
+    Job.status,
+    Job.created_at,
+    sqlite_where=NOT_SUCCEEDED,
+    postgresql_where=NOT_SUCCEEDED,
+)

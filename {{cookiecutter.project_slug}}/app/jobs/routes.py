@@ -9,6 +9,7 @@ from sqlalchemy import select
 from app.deps import OpsOnly, Session, Uow
 from app.errors import Conflict, NotFound
 from app.jobs import Job, JobRead, Status, ledger
+from app.jobs.models import NOT_SUCCEEDED
 from app.jobs.schemas import JobFilter
 from app.paging import Page, fetch_page
 from app.tasks import tasks
@@ -21,6 +22,8 @@ async def list_jobs(session: Session, wanted: Annotated[JobFilter, Query()]) -> 
     query = select(Job).order_by(Job.created_at.desc(), Job.id)
     if wanted.status:
         query = query.where(Job.status == wanted.status)
+    if wanted.status not in (None, Status.SUCCEEDED):
+        query = query.where(NOT_SUCCEEDED)
     if wanted.task:
         query = query.where(Job.task == wanted.task)
     return await fetch_page(session, query, wanted)

@@ -10,7 +10,9 @@ depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
 OPEN = sa.text("finished_at IS NULL")
+FINISHED = sa.text("finished_at IS NOT NULL")
 FOLLOWS = sa.text("after_id IS NOT NULL")
+NOT_SUCCEEDED = sa.text("status != 'succeeded'")
 
 
 def upgrade() -> None:
@@ -61,7 +63,22 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_after_id", "jobs", ["after_id"], sqlite_where=FOLLOWS, postgresql_where=FOLLOWS
     )
+    op.create_index(
+        "ix_jobs_finished_at",
+        "jobs",
+        ["finished_at"],
+        sqlite_where=FINISHED,
+        postgresql_where=FINISHED,
+    )
     op.create_index("ix_jobs_created_at", "jobs", ["created_at"])
+    op.create_index("ix_jobs_task", "jobs", ["task", "created_at"])
+    op.create_index(
+        "ix_jobs_status",
+        "jobs",
+        ["status", "created_at"],
+        sqlite_where=NOT_SUCCEEDED,
+        postgresql_where=NOT_SUCCEEDED,
+    )
 
 
 def downgrade() -> None:
