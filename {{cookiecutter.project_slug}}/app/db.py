@@ -1,28 +1,22 @@
 """The database: what tables are made of, and sessions that read or write."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, DateTime, Dialect, MetaData, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import (
-    AsyncEngine,
-    AsyncSession,
-    async_sessionmaker,
-    create_async_engine,
-)
+from sqlalchemy import Connection, DateTime, Dialect, MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
+
+from app.connections import DatabaseAway, create_engine, create_reading_engine, is_sqlite
+from app.settings import get_settings
 
 # What is started together with its database may be up before it.
 START_SECONDS = 30
@@ -61,12 +55,10 @@ class Base(DeclarativeBase):
 class Database:
     """Sessions that write, and cheaper ones that only read."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, reading_engine: AsyncEngine) -> None:
         self.engine = engine
         self.write = async_sessionmaker(engine, expire_on_commit=False)
-        self.read = async_sessionmaker(
-            engine.execution_options(only_reads=True), expire_on_commit=False
-        )
+        self.read = async_sessionmaker(reading_engine, expire_on_commit=False)
 
     @asynccontextmanager
     async def turn_to_write(self) -> AsyncIterator[AsyncSession]:
@@ -79,54 +71,22 @@ class Database:
         def current(connection: Connection) -> set[str]:
             return set(MigrationContext.configure(connection).get_current_heads())
 
-        async with self.engine.connect() as connection:
-            found = await connection.run_sync(current)
+        async with self.read() as session:
+            found = await (await session.connection()).run_sync(current)
         return found == set(ScriptDirectory.from_config(MIGRATIONS).get_heads())
-
-
-def create_engine(url: str) -> AsyncEngine:
-    # What is in the database is nobody's business who reads the log.
-    if make_url(url).get_backend_name() != "sqlite":
-        engine = create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
-        event.listen(engine.sync_engine, "handle_error", _hide_row)
-        return engine
-    engine = create_async_engine(url, connect_args={"timeout": 10}, hide_parameters=True)
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _hide_row(context: ExceptionContext) -> None:
-    # PostgreSQL says: "Key (email)=(ada@example.com) already exists."
-    cause: Any = context.original_exception.__cause__
-    if hasattr(cause, "detail"):
-        cause.detail = None
-
-
-def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
-    # Transactions are begun by _begin_sqlite, not by the driver.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    # On a new file this fails at once while another process does the same; the mode is the file's.
-    with suppress(sqlite3.OperationalError):
-        cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer waits for its turn at BEGIN; one that upgraded later could only fail.
-    only_reads = connection.get_execution_options().get("only_reads", False)
-    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
 
 @asynccontextmanager
 async def open_database(url: str) -> AsyncIterator[Database]:
-    engine = create_engine(url)
-    try:
-        yield Database(engine)
-    finally:
-        await engine.dispose()
+    size = get_settings().database_pool_size
+    async with AsyncExitStack() as stack:
+        engine = create_engine(url, size, get_settings().database_statement_seconds)
+        stack.push_async_callback(engine.dispose)
+        reading_engine = engine
+        if is_sqlite(url):
+            reading_engine = create_reading_engine(url, size)
+            stack.push_async_callback(reading_engine.dispose)
+        yield Database(engine, reading_engine)
 
 
 async def migrate() -> None:
@@ -135,7 +95,7 @@ async def migrate() -> None:
         try:
             await asyncio.to_thread(command.upgrade, MIGRATIONS, "head")
             return
-        except (ConnectionError, DBAPIError):
+        except DatabaseAway:
             if not seconds_left:
                 raise
             await asyncio.sleep(1)

@@ -8,13 +8,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 
-logger = logging.getLogger(__name__)
+from app.connections import DatabaseAway, DatabaseFull
 
-DATABASE_IS_AWAY = (OperationalError, InterfaceError, NoConnectionFree, ConnectionError)
+logger = logging.getLogger(__name__)
 
 
 class AppError(Exception):
@@ -80,9 +78,12 @@ def add_error_handlers(app: FastAPI) -> None:
         errors = [{key: found[key] for key in ("loc", "msg")} for found in error.errors()]
         return problem(422, "The request is not valid.", errors=errors)
 
-    async def on_database_away(_: Request, error: Exception) -> ProblemResponse:
+    @app.exception_handler(DatabaseAway)
+    async def _(_: Request, error: DatabaseAway) -> ProblemResponse:
         logger.error("the database does not answer: %s", error)
         return problem(503, "Please try again in a moment.", headers={"Retry-After": "1"})
 
-    for kind in DATABASE_IS_AWAY:
-        app.add_exception_handler(kind, on_database_away)
+    @app.exception_handler(DatabaseFull)
+    async def _(_: Request, error: DatabaseFull) -> ProblemResponse:
+        logger.error("the database is full: %s", error)
+        return problem(507, "There is no room to store this.")

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database_url: str = {% include cookiecutter.__database ~ "/url.py" %}
 
+    # Of each process.
+    database_pool_size: int = Field(default=15, ge=1)
+    # PostgreSQL's; migrations are not limited.
+    database_statement_seconds: float = Field(default=30, gt=0)
+
     # The bearer tokens of operators, and of those who may read users.
     ops_token: SecretStr | None = None
     api_token: SecretStr | None = None

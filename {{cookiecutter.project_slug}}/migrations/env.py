@@ -3,7 +3,8 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection, text
 
-from app.db import Base, create_engine
+from app.connections import create_engine
+from app.db import Base
 from app.jobs import models as jobs
 from app.settings import get_settings
 from app.users import models as users

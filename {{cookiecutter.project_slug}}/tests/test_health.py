@@ -12,7 +12,8 @@ from app.db import Database, open_database
 from tests.conftest import client_of
 from tests.engine import FakeEngine
 
-NOBODY = "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"
+REFUSED = "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"
+UNRESOLVED = "postgresql+asyncpg://nobody@nowhere.invalid/nothing"
 
 
 async def test_a_process_that_answers_is_alive(client: httpx.AsyncClient) -> None:
@@ -71,7 +72,7 @@ async def test_a_broker_that_hangs_does_not_hang_the_answer(
 
 
 async def test_a_service_without_its_database_says_so(app: FastAPI, engine: FakeEngine) -> None:
-    async with open_database(NOBODY) as database, client_of(app, database, engine) as client:
+    async with open_database(REFUSED) as database, client_of(app, database, engine) as client:
         response = await client.get("/health/ready")
     assert response.status_code == 503
     assert response.json() == {
@@ -81,10 +82,11 @@ async def test_a_service_without_its_database_says_so(app: FastAPI, engine: Fake
     }
 
 
+@pytest.mark.parametrize("url", [REFUSED, UNRESOLVED])
 async def test_a_request_without_a_database_is_asked_to_come_again(
-    app: FastAPI, engine: FakeEngine
+    app: FastAPI, engine: FakeEngine, url: str
 ) -> None:
-    async with open_database(NOBODY) as database, client_of(app, database, engine) as client:
+    async with open_database(url) as database, client_of(app, database, engine) as client:
         response = await client.get("/users")
     assert response.status_code == response.json()["status"] == 503
     assert response.headers["content-type"] == "application/problem+json"

@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy import URL, make_url
 
-from app.db import create_engine
+from app.connections import create_engine
 from app.settings import get_settings
 
 DEVELOPMENT_DATA = Path(__file__).parent.parent / ".dev" / "postgresql"

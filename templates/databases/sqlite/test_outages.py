@@ -1,0 +1,67 @@
+"""What clients are told while the database cannot work, and that it is over when it is over."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import make_url, text
+
+from app import connections
+from app.db import Database, open_database
+from app.settings import get_settings
+from tests.conftest import client_of
+from tests.engine import FakeEngine
+from tests.problems import is_problem
+
+UNLIMITED = 0xFFFFFFFE
+
+
+@contextmanager
+def another_writer(database_url: str) -> Iterator[None]:
+    writer = sqlite3.connect(make_url(database_url).database or "", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        writer.close()
+
+
+async def register(client: httpx.AsyncClient, name: str) -> httpx.Response:
+    return await client.post("/users", json={"email": f"{name}@example.com", "full_name": name})
+
+
+async def limit_pages(database: Database, count: int) -> None:
+    """The limit is the connection's, and writers share one."""
+    async with database.write.begin() as session:
+        await session.execute(text(f"PRAGMA max_page_count = {count}"))
+
+
+async def test_a_writer_whose_turn_does_not_come_is_asked_to_come_again(
+    app: FastAPI, database_url: str, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TURN_SECONDS", 0.05)
+    async with (
+        open_database(get_settings().database_url) as database,
+        client_of(app, database, engine) as client,
+    ):
+        with another_writer(database_url):
+            response = await register(client, "ada")
+            assert is_problem(response, 503)
+            assert response.headers["retry-after"] == "1"
+            assert (await client.get("/users")).status_code == 200
+        assert (await register(client, "ada")).status_code == 201
+
+
+async def test_a_full_database_says_so_and_can_be_read(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await limit_pages(database, 1)
+    responses = [await register(client, f"user{number}") for number in range(200)]
+    assert is_problem(responses[-1], 507)
+    assert {response.status_code for response in responses} <= {201, 507}
+    assert (await client.get("/users")).status_code == 200
+    await limit_pages(database, UNLIMITED)
+    assert (await register(client, "ada")).status_code == 201
