@@ -45,7 +45,7 @@ MAY_DIFFER_BY_ENGINE = {
     "tests/broker.py",
 }
 # Statements, which no formatter can stretch: what a newcomer reads in an hour.
-MAX_STATEMENTS_OF_APP = 1000
+MAX_STATEMENTS_OF_APP = 1050
 MAX_LINES_OF_A_FILE = 150
 
 
@@ -129,7 +129,7 @@ def in_tests() -> str:
     """What the project allows its tests goes for the fragments that become part of them."""
     rules = tomllib.loads((PROJECT / "ruff.toml").read_text(encoding="utf-8"))
     allowed = json.dumps(rules["lint"]["per-file-ignores"]["tests/**"])
-    return f'{{ "**/brokers/*.py" = {allowed}, "**/databases/*/database.py" = {allowed} }}'
+    return f'{{ "**/brokers/*.py" = {allowed}, "**/databases/*/*.py" = {allowed} }}'
 
 
 def test_python_fragments_parse_and_pass_ruff_as_they_stand() -> None:
