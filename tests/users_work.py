@@ -54,11 +54,13 @@ async def test_a_greeting_is_written_down(client: httpx.AsyncClient, database: D
     [entry] = await rows(database, AuditEntry)
     assert (entry.event, entry.subject) == ("greeted", "example.com")
 """
-SETTING = """\
-_seconds: float = Field(default=1, gt=0)
-
+LAST_SETTING = '    """How often the relay looks for jobs to send."""\n'
+SETTING = f"""\
+{LAST_SETTING}
     greeting: str = "Hello"
+    \"\"\"How to greet.\"\"\"
 """
+LAST_ROW = "| `JOBS_RELAY_SECONDS` | `1` | How often the relay looks for jobs to send. |\n"
 SERVER = """
   cache:
     image: valkey/valkey:8-alpine
@@ -85,7 +87,8 @@ REPLACED = {
         ("import AuditEntry\n", "import AuditEntry, User\n"),
     ],
     "app/users/services.py": [("import push_webhook", "import greet, push_webhook")],
-    "app/settings.py": [("_seconds: float = Field(default=1, gt=0)\n", SETTING)],
+    "app/settings.py": [(LAST_SETTING, SETTING)],
+    "README.md": [(LAST_ROW, f"{LAST_ROW}| `GREETING` | `Hello` | How to greet. |\n")],
     "app/access.py": [("Something went wrong here; it has been logged.", "Sorry.")],
     "compose.yaml": [("\nvolumes:\n", SERVER)],
 }

@@ -43,44 +43,58 @@ Origin = Annotated[str, StringConstraints(pattern=r"(?i)^(\*|https?://[^/\s]+)$"
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     environment: Literal["development", "production"] = "development"
+    """`production` migrates nothing by itself, logs JSON, and insists on what makes it safe."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`: this is logged, and what is graver."""
     database_url: str = {% include cookiecutter.__database ~ "/url.py" %}
+    """`sqlite:///file` or `postgresql://user:password@host/name`."""
 
-    # Of each process.
     database_pool_size: int = Field(default=15, ge=1)
-    # PostgreSQL's; migrations are not limited.
+    """How many connections each process may have; PostgreSQL allows 100, unless told otherwise."""
     database_statement_seconds: float = Field(default=30, gt=0)
+    """How long PostgreSQL may take for a statement; migrations are not limited."""
 
-    # The bearer tokens of operators, and of those who may read users.
-    ops_token: SecretStr | None = None
-    api_token: SecretStr | None = None
+    ops_token: SecretStr | None = Field(default=None, examples=["change-me"])
+    """The bearer token of operators. In development, what it guards is open while it is not set."""
+    api_token: SecretStr | None = Field(default=None, examples=["change-me-too"])
+    """The bearer token of those who may read users; likewise."""
 
-    # Under which names clients reach the service, such as api.example.com or *.example.com.
-    trusted_hosts: Listed[Host] = []
-    # Which web sites may call it from their pages, such as https://app.example.com.
-    cors_origins: Listed[Origin] = []
-    # A larger body is refused.
+    trusted_hosts: Listed[Host] = Field(
+        default=[], examples=["api.example.com, *.internal.example.com"]
+    )
+    """By which names clients reach the service; `*` stands for any beginning. Not set: by any."""
+    cors_origins: Listed[Origin] = Field(default=[], examples=["https://app.example.com"])
+    """Which web sites may call it from their pages."""
     max_body_bytes: int = Field(default=2**20, ge=1)
+    """A larger body is refused."""
 
-    # Without a host, messages are logged instead of sent.
-    smtp_host: str | None = None
+    smtp_host: str | None = Field(default=None, examples=["smtp.example.com"])
+    """While it is not set, mails are logged instead of sent."""
     smtp_port: int = Field(default=587, ge=1, le=65535)
+    """The port of the SMTP server."""
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How mails are kept secret on their way: `starttls`, `tls` or `none`."""
     smtp_user: str | None = None
+    """Who logs in to the SMTP server; while it is not set, nobody does."""
     smtp_password: SecretStr = SecretStr("")
+    """The password of `SMTP_USER`."""
     smtp_from: EmailStr = "no-reply@example.com"
+    """The sender of every mail."""
 
-    # Without a URL, no webhook is pushed.
-    webhook_url: HttpUrl | None = None
-    webhook_secret: SecretStr | None = None
+    webhook_url: HttpUrl | None = Field(default=None, examples=["https://example.com/hook"])
+    """While it is not set, no webhook is pushed."""
+    webhook_secret: SecretStr | None = Field(default=None, examples=["change-me"])
+    """Signs the webhooks, and is needed for them."""
 
-    # For how long one process may hold a job without a sign of life.
     jobs_lease_seconds: float = Field(default=10, ge=1)
-    # How often the relay looks for jobs to send.
+    """For how long one process may hold a job without a sign of life."""
     jobs_relay_seconds: float = Field(default=1, gt=0)
+    """How often the relay looks for jobs to send."""
 
     @property
     def jobs_lease(self) -> timedelta:

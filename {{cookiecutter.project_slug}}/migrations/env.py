@@ -1,7 +1,9 @@
 import asyncio
+from typing import Literal
 
 from alembic import context
 from sqlalchemy import Connection, text
+from sqlalchemy.types import TypeDecorator
 
 from app.connections import create_engine
 from app.db import Base
@@ -13,6 +15,11 @@ from app.users import models as users
 __all__ = ["jobs", "users"]
 
 
+def render_item(_: str, item: object, __: object) -> str | Literal[False]:
+    # A migration is history: it names no type of ours, which may change.
+    return f"sa.{item.impl!r}" if isinstance(item, TypeDecorator) else False
+
+
 def migrate(connection: Connection) -> None:
     # One process migrates, the others wait: SQLite's writers do so anyway.
     if connection.dialect.name == "postgresql":
@@ -20,6 +27,7 @@ def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
+        render_item=render_item,
         render_as_batch=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():

@@ -37,7 +37,9 @@ class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
     redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
+    """Where the ids of jobs are queued."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
+    """The queue's name: services that share a Redis differ in it."""
 
 
 class ArqEngine:

@@ -35,9 +35,14 @@ class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
     redis_url: str = "redis://localhost:6379/0"
-    # Any broker that Celery speaks, such as amqp://; by default the Redis of REDIS_URL.
-    broker_url: str = Field(default_factory=lambda given: given["redis_url"])
+    """Where the ids of jobs are queued."""
+    broker_url: str = Field(
+        default_factory=lambda given: given["redis_url"],
+        examples=["amqp://guest:guest@localhost:5672//"],
+    )
+    """Any other broker that Celery speaks; not set: `REDIS_URL`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
+    """The queue's name: services that share a broker differ in it."""
 
 
 class CeleryEngine:
