@@ -36,11 +36,8 @@ class BrokerSettings(BaseSettings):
 
     redis_url: str = "redis://localhost:6379/0"
     """Where the ids of jobs are queued."""
-    broker_url: str = Field(
-        default_factory=lambda given: given["redis_url"],
-        examples=["amqp://guest:guest@localhost:5672//"],
-    )
-    """Any other broker that Celery speaks; not set: `REDIS_URL`."""
+    broker_url: str = Field(default_factory=lambda given: given["redis_url"])
+    """Any other broker that Celery speaks, such as `amqp://`; not set: that of `REDIS_URL`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
     """The queue's name: services that share a broker differ in it."""
 
