@@ -58,12 +58,14 @@ class Receiver:
 @dataclass
 class MailServer(Receiver):
     messages: list[EmailMessage] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
     was_encrypted: bool = False
 
     def reset(self) -> None:
         super().reset()
         self.messages.clear()
+        self.recipients.clear()
 
     def log_in(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
@@ -82,6 +84,7 @@ class MailServer(Receiver):
         content = envelope.original_content or b""
         message = message_from_bytes(content, _class=EmailMessage, policy=policy.default)
         self.messages.append(message)
+        self.recipients += envelope.rcpt_tos
         return "250 taken"
 
 

@@ -61,9 +61,6 @@ async def test_a_second_user_of_one_address_is_a_conflict(
         ("email", None),
         ("full_name", ""),
         ("full_name", "  "),
-        ("full_name", "Ada\r\nBcc: eve@example.com"),
-        ("full_name", "Ada\0"),
-        ("full_name", "Ada \u202e"),
         ("full_name", "A" * 201),
     ],
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from pydantic import ValidationError
 
 from app import log
 from app.db import Database
@@ -31,6 +32,10 @@ from tests.receivers import (
 from tests.rows import rows
 
 USER_ID = uuid.uuid4()
+USUAL_HEADERS = {
+    *("Message-ID", "From", "To", "Subject"),
+    *("Content-Type", "Content-Transfer-Encoding", "MIME-Version"),
+}
 
 
 @pytest.fixture
@@ -80,6 +85,43 @@ def test_a_name_in_any_script_arrives_as_it_is(mail_server: MailServer) -> None:
     [message] = mail_server.messages
     assert message["Subject"] == "Welcome, Адá 愛 🙂"
     assert message.get_content().splitlines()[0] == "Hello Адá 愛 🙂,"
+
+
+@pytest.mark.parametrize(
+    "name", ["Eve <eve@example.com>", "Ada, eve@example.com", "Bcc: eve@example.com", "." * 200]
+)
+def test_a_mail_reaches_nobody_but_the_user_whatever_the_name(
+    mail_server: MailServer, name: str
+) -> None:
+    send_welcome_email("ada@example.com", name)
+    [message] = mail_server.messages
+    assert mail_server.recipients == ["ada@example.com"]
+    assert message["Subject"] == f"Welcome, {name}"
+    assert {*message.keys()} == USUAL_HEADERS
+    assert message.get_content().splitlines()[0] == f"Hello {name},"
+
+
+@pytest.mark.parametrize(
+    ("email", "name"),
+    [
+        ("ada@example.com", "Ada\r\nBcc: eve@example.com"),
+        ("ada@example.com", "Ada\nBcc: eve@example.com"),
+        ("ada@example.com\r\nBcc: eve@example.com", "Ada"),
+        ("ada@example.com>\r\nRCPT TO:<eve@example.com", "Ada"),
+    ],
+)
+def test_a_mail_with_a_header_too_many_is_not_sent(
+    mail_server: MailServer, email: str, name: str
+) -> None:
+    with pytest.raises(ValueError, match="linefeed or carriage return"):
+        send_welcome_email(email, name)
+    assert mail_server.arrived == 0
+
+
+@pytest.mark.parametrize("emails", ["ada@example.com, eve@example.com", "ada@example.com\r\n", ""])
+def test_a_mail_to_anything_but_one_address_is_not_even_enqueued(emails: str) -> None:
+    with pytest.raises(ValidationError, match="not a valid email address"):
+        send_welcome_email.job(emails, "Ada Lovelace")
 
 
 def test_every_try_of_a_mail_has_the_message_id_of_the_job(

@@ -8,6 +8,7 @@ from datetime import timedelta
 from email.message import EmailMessage
 
 import httpx
+from pydantic import EmailStr
 
 from app import mail
 from app.jobs import current_job_id, task
@@ -23,7 +24,7 @@ async def write_audit_log(uow: UnitOfWork, event: str, subject: str) -> None:
 
 
 @task(max_tries=8)
-def send_welcome_email(email: str, full_name: str) -> None:
+def send_welcome_email(email: EmailStr, full_name: str) -> None:
     message = EmailMessage()
     message["Message-ID"] = f"<{current_job_id()}@{get_settings().smtp_from.partition('@')[2]}>"
     message["From"] = get_settings().smtp_from
