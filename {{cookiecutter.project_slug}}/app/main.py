@@ -14,6 +14,7 @@ from app.guards import BodyLimit, SafeHeaders, TrustedHosts
 from app.jobs.engine import connect
 from app.jobs.relay import Engine, Relay
 from app.jobs.routes import router as jobs
+from app.jobs.timetable import Timetable
 from app.log import configure_logging
 from app.settings import get_settings
 from app.users.routes import router as users
@@ -36,7 +37,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
             logger.warning("not set, so what it guards is open: %s", ", ".join(sorted(unset)))
     async with open_database(settings.database_url) as database, connect(database) as engine:
         relay = Relay(database, engine)
-        async with relay.running():
+        async with relay.running(), Timetable(database).kept():
             yield {"database": database, "engine": engine, "relay": relay}
 
 

@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     """For how long one process may hold a job without a sign of life."""
     jobs_relay_seconds: float = Field(default=1, gt=0)
     """How often the relay looks for jobs to send."""
+    jobs_retention_days: int = Field(default=30, ge=1)
+    """For how long jobs are remembered that have succeeded."""
+    jobs_failed_retention_days: int = Field(default=365, ge=1)
+    """For how long jobs are remembered that have failed, and can be retried."""
 
     @property
     def jobs_lease(self) -> timedelta:

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from app.db import open_database, utc_now
 from app.jobs import Job, Status
+from app.jobs.models import Schedule
 from app.settings import get_settings
 from tests.broker import Broker
 from tests.processes import Service, running_service
@@ -71,9 +72,21 @@ class World:
         self.service.until(has_ended)
         return self._now(job)
 
+    def jobs_of(self, task: str) -> list[Json]:
+        found = self.client.get("/jobs", params={"task": task}).raise_for_status()
+        return list(found.json()["items"])
+
     def _now(self, job: Json) -> Json:
         found: Json = self.client.get(job["url"]).raise_for_status().json()
         return found
+
+
+async def make_due(task: str) -> bool:
+    """Have the next due time of a task come, if its schedule is known yet."""
+    url = get_settings().database_url
+    async with open_database(url) as database, database.write.begin() as session:
+        own = update(Schedule).where(Schedule.task == task).values(next_at=utc_now())
+        return bool((await session.scalars(own.returning(Schedule.task))).all())
 
 
 async def let_the_waits_pass() -> None:

@@ -1,5 +1,6 @@
 """What every engine owes, proved with the real processes and over HTTP only."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.broker import Broker
 from tests.conftest import Environ
-from tests.contract import World, running_world
+from tests.contract import World, make_due, running_world
 from tests.database import Server
 
 EVERY_TASK = ["write_audit_log", "send_welcome_email", "push_webhook"]
@@ -191,3 +192,12 @@ def test_processes_side_by_side_run_no_job_twice(world: World, tmp_path: Path) -
         assert {job["attempts"] for job in jobs} == {1}
         assert len(own_world.mail_server.messages) == 20
         assert len(own_world.webhook_receiver.webhooks) == 20
+
+
+def test_of_processes_side_by_side_one_enqueues_what_is_due(world: World) -> None:
+    with world.service.another():
+        world.service.until(lambda: asyncio.run(make_due("prune_jobs")))
+        world.service.until(lambda: world.jobs_of("prune_jobs"))
+        [job] = world.jobs_of("prune_jobs")
+        assert world.until_succeeded(job)["attempts"] == 1
+    assert len(world.jobs_of("prune_jobs")) == 1

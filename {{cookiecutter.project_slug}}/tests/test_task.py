@@ -118,3 +118,18 @@ def test_a_job_id_is_the_same_throughout_a_job() -> None:
 
 def test_outside_a_job_there_is_a_job_id_too() -> None:
     assert uuid.UUID(current_job_id())
+
+
+def test_a_task_with_a_schedule_is_a_task_like_any_other() -> None:
+    @task(cron="30 3 * * *")
+    async def report(uow: UnitOfWork) -> None: ...
+
+    assert report.rule == "30 3 * * *"
+    assert report.job().arguments == {}
+
+
+def test_a_task_with_a_schedule_that_wants_arguments_is_refused() -> None:
+    def greet(name: str) -> None: ...
+
+    with pytest.raises(TypeError, match="greet has a schedule, so it can have no arguments"):
+        task(every=timedelta(hours=1))(greet)

@@ -1,4 +1,4 @@
-"""A job: one call to one task, and what has become of it."""
+"""A job: one call to one task, and what has become of it. Schedules say when one is made."""
 
 import uuid
 from datetime import datetime
@@ -42,6 +42,18 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     # Set while the job is succeeded or failed, and only then.
     finished_at: Mapped[datetime | None]
+
+
+class Schedule(Base):
+    """When a task is due by itself the next time."""
+
+    __tablename__ = "schedules"
+
+    task: Mapped[str] = mapped_column(Text, primary_key=True)
+    rule: Mapped[str] = mapped_column(Text)
+    next_at: Mapped[datetime]
+    # The job of the last due time. No foreign key: old jobs are pruned.
+    job_id: Mapped[uuid.UUID | None]
 
 
 OPEN = Job.finished_at.is_(None)

@@ -79,9 +79,18 @@ def upgrade() -> None:
         sqlite_where=NOT_SUCCEEDED,
         postgresql_where=NOT_SUCCEEDED,
     )
+    op.create_table(
+        "schedules",
+        sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("next_at", MOMENT, nullable=False),
+        sa.Column("job_id", sa.Uuid()),
+        sa.PrimaryKeyConstraint("task", name="pk_schedules"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("schedules")
     op.drop_table("jobs")
     op.drop_table("audit_entries")
     op.drop_table("users")
