@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import trustme
 from pydantic import ValidationError
@@ -207,9 +206,11 @@ async def test_a_webhook_is_signed_with_its_id_and_its_time(
     assert abs(time.time() - int(sent_at)) < 60
 
 
-async def test_a_webhook_that_is_refused_is_a_failure(webhook_receiver: WebhookReceiver) -> None:
+async def test_a_webhook_that_is_refused_is_a_failure_that_does_not_tell_the_url(
+    webhook_receiver: WebhookReceiver,
+) -> None:
     webhook_receiver.fail()
-    with pytest.raises(httpx.HTTPStatusError, match="503"):
+    with pytest.raises(RuntimeError, match=r"^the receiver answered 503$"):
         await push_webhook("user_registered", USER_ID, "ada@example.com", "Ada Lovelace")
 
 
