@@ -38,6 +38,25 @@ def test_no_port_is_open_to_other_machines(
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 
+@pytest.mark.parametrize("answers", combinations("engine", "database"), ids=name_of)
+def test_our_own_services_may_do_little_and_wait_for_the_schema(
+    answers: dict[str, str], sources: Path, tmp_path: Path
+) -> None:
+    file = render(sources, answers, tmp_path) / "compose.yaml"
+    services = yaml.safe_load(file.read_text(encoding="utf-8"))["services"]
+    ours = {name: service for name, service in services.items() if "build" in service}
+    assert {"migrate", "web"} <= ours.keys() <= {"migrate", "web", "worker"}
+    for name, service in ours.items():
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        if name != "migrate":
+            migrated = service["depends_on"]["migrate"]["condition"]
+            assert migrated == "service_completed_successfully"
+        for other in service["depends_on"]:
+            assert other == "migrate" or services[other]["healthcheck"]
+
+
 def test_hadolint_finds_nothing_in_the_dockerfile(sources: Path, tmp_path: Path) -> None:
     answers = {"engine": "background", "database": "sqlite"}
     linted = run("hadolint", render(sources, answers, tmp_path) / "Dockerfile")

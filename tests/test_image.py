@@ -1,0 +1,255 @@
+"""The image's own steps, without Docker: built by nobody, made read-only, run as compose says."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from checks import environment
+from demo import call, free_port, is_ready
+from template import CHOICES, render
+
+PATIENCE_SECONDS = 120
+NOBODY = 10001
+
+
+@dataclass
+class Stage:
+    """What a Dockerfile says between two FROMs."""
+
+    steps: list[tuple[str, str]] = field(default_factory=list)
+
+    def all(self, name: str) -> list[str]:
+        return [words for instruction, words in self.steps if instruction == name]
+
+    def command(self, name: str) -> list[str]:
+        """The exec form: the shell's would stand between a signal and the process."""
+        [words] = self.all(name)
+        command: list[str] = json.loads(words[words.index("[") :])
+        return command
+
+
+def read_dockerfile(project: Path) -> tuple[Stage, Stage]:
+    text = (project / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    stages: list[Stage] = []
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        instruction, _, words = line.partition(" ")
+        if instruction == "FROM":
+            stages.append(Stage())
+        stages[-1].steps.append((instruction, words.strip()))
+    build, final = stages
+    return build, final
+
+
+class Image:
+    """A folder that stands for the image's root: its paths, its user, its environment."""
+
+    def __init__(self, project: Path, root: Path) -> None:
+        self.root = root
+        self.build_stage, self.final_stage = read_dockerfile(project)
+        self._project = project
+        for name in ("tmp", "data", "srv"):
+            (root / name).mkdir()
+            if os.geteuid() == 0:
+                os.chown(root / name, NOBODY, NOBODY)
+        self.environment = environment()
+        # No file of ours but those in the image, and no cache.
+        self.environment |= {
+            "HOME": str(root / "tmp"),
+            "TMPDIR": str(root / "tmp"),
+            "UV_CACHE_DIR": str(root / "tmp" / "cache"),
+            "UV_PYTHON": sys.executable,
+        }
+
+    def inside(self, text: str) -> str:
+        """/srv and /data are folders of the root; PATH keeps what is the machine's."""
+        return re.sub(r"(?<![\w.])/(srv|data)\b", rf"{self.root}/\1", text)
+
+    def set(self, assignments: str) -> None:
+        for name, value in re.findall(r"(\w+)=(\S*)", assignments):
+            whole = self.inside(value).replace("$PATH", self.environment["PATH"])
+            self.environment[name] = whole
+
+    def start(self, command: list[str] | str, **extra: str) -> subprocess.Popen[str]:
+        nobody: Any = (
+            {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        )
+        own = self.environment | extra
+        words = ["sh", "-c", command] if isinstance(command, str) else command
+        # Not the first of the caller's PATH: the image's.
+        program = shutil.which(words[0], path=own["PATH"])
+        assert program, f"the image has no {words[0]}"
+        return subprocess.Popen(
+            [program, *words[1:]],
+            cwd=self.root / "srv",
+            env=own,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+            **nobody,
+        )
+
+    def run(self, command: list[str] | str, **extra: str) -> str:
+        process = self.start(command, **extra)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 0, f"{command}\n{output}"
+        return output
+
+    def build(self) -> None:
+        for instruction, words in self.build_stage.steps:
+            if instruction == "ENV":
+                self.set(words)
+            elif instruction == "COPY":
+                self._copy(words)
+            elif instruction == "RUN":
+                self.run(re.sub(r"--mount=\S+ ", "", words))
+        for words in self.final_stage.all("ENV"):
+            self.set(words)
+
+    def _copy(self, words: str) -> None:
+        *patterns, target = words.split()
+        for pattern in patterns:
+            for source in self._project.glob(pattern):
+                self._copy_one(source, self.root / "srv" / target)
+
+    def _copy_one(self, source: Path, target: Path) -> None:
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy(source, target)
+
+    def make_read_only(self) -> None:
+        for path in [self.root / "srv", *(self.root / "srv").rglob("*")]:
+            if path.is_symlink():
+                continue
+            if os.geteuid() == 0:
+                os.chown(path, 0, 0)
+            path.chmod(path.stat().st_mode & ~0o222)
+
+
+@pytest.fixture(scope="module", params=CHOICES["engine"])
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sources: Path
+) -> Iterator[tuple[Image, dict[str, Any]]]:
+    answers = {"engine": request.param, "database": "sqlite", "project_slug": "imaged"}
+    project = render(sources, answers, tmp_path_factory.mktemp("imaged"))
+    services = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    # Not a folder of pytest's, which only we may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        image = Image(project, root)
+        image.build()
+        image.make_read_only()
+        yield image, services
+
+
+def wait_until(what: str, condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"no {what}"
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def running(image: Image, command: list[str], **extra: str) -> Iterator[subprocess.Popen[str]]:
+    process = image.start(command, **extra)
+    try:
+        yield process
+        # One signal to the first process, as a container's engine sends it.
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode in (0, -signal.SIGTERM), output
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            print(process.communicate()[0])
+
+
+@contextmanager
+def redis(services: dict[str, Any], folder: Path) -> Iterator[int]:
+    port = free_port()
+    if "redis" not in services:
+        yield port
+        return
+    command = [*services["redis"]["command"], "--port", str(port), "--bind", "127.0.0.1"]
+    with subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL) as server:
+        try:
+            yield port
+        finally:
+            server.terminate()
+
+
+def test_nothing_that_runs_can_write_but_to_its_data(built: tuple[Image, dict[str, Any]]) -> None:
+    image, _ = built
+    image.run('! touch app/x 2>/dev/null && ! touch .venv/x 2>/dev/null && touch "$HOME/x"')
+
+
+def test_the_last_stage_is_nobody_and_builds_nothing(built: tuple[Image, dict[str, Any]]) -> None:
+    image, _ = built
+    assert image.final_stage.all("USER") == [str(NOBODY)]
+    assert not any(re.search(r"\b(uv|pip|apt-get)\b", run) for run in image.final_stage.all("RUN"))
+
+
+def test_a_request_is_answered_and_its_jobs_run(
+    built: tuple[Image, dict[str, Any]], tmp_path: Path
+) -> None:
+    image, services = built
+    web, port = services["web"], free_port()
+    with redis(services, tmp_path) as redis_port:
+        given = {name: image.inside(str(value)) for name, value in web["environment"].items()}
+        given["SMTP_HOST"] = ""  # what becomes of a mail is not the image's
+        given = {
+            name: value.replace("//redis:6379", f"//127.0.0.1:{redis_port}")
+            for name, value in given.items()
+        }
+        given["HOSTNAME"] = socket.gethostname()
+        image.run(services["migrate"]["command"], **given)
+        # The image's port may be somebody else's on this machine.
+        everywhere = "0.0.0.0"  # noqa: S104 - where this test does not listen
+        listen = [
+            word.replace(everywhere, "127.0.0.1") for word in image.final_stage.command("CMD")
+        ]
+        with running(image, listen, UVICORN_PORT=str(port), **given):
+            base = f"http://127.0.0.1:{port}"
+            wait_until("readiness", lambda: is_ready(base))
+            health = image.final_stage.command("HEALTHCHECK")
+            image.run([word.replace("8000", str(port)) for word in health], **given)
+            if "worker" in services:
+                with running(image, services["worker"]["command"], **given):
+                    see_jobs_succeed(base)
+                    check = services["worker"]["healthcheck"]["test"]
+                    is_shell = isinstance(check, str)
+                    image.run(check.replace("$$", "$") if is_shell else check[1:], **given)
+            else:
+                see_jobs_succeed(base)
+
+
+def see_jobs_succeed(base: str) -> None:
+    user = {"email": "ada@example.com", "full_name": "Ada Lovelace"}
+    _, answer = call("POST", f"{base}/users", user)
+    assert answer["jobs"]
+    for job in answer["jobs"]:
+        wait_until("success", lambda job=job: has_succeeded(f"{base}{job['url']}"))
+
+
+def has_succeeded(url: str) -> bool:
+    return bool(call("GET", url)[1]["status"] == "succeeded")
