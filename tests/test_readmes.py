@@ -14,9 +14,10 @@ from template import CHOICES, combinations, name_of, render
 MERMAID = Path(__file__).parent / "mermaid.mjs"
 PACKAGES = ("mermaid@11", "happy-dom@20", "--no-save", "--silent")
 RULE = re.compile(r"^\*\*(\d+)\. .*?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COLUMN = (
-    "    phone: Mapped[str | None] = mapped_column(Text)\n    seen_at: Mapped[datetime | None]\n"
-)
+COLUMNS = """\
+    phone: Mapped[str | None] = mapped_column(Text)
+    seen_at: Mapped[datetime | None]
+"""
 
 
 def run(*command: str | Path, cwd: Path) -> str:
