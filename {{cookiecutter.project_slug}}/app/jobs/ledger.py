@@ -36,10 +36,9 @@ def backoff(attempts: int) -> timedelta:
 def may_start() -> ColumnElement[bool]:
     """Its time has come, and the job that it follows has succeeded."""
     before = aliased(Job)
-    succeeded = select(before.id).where(
-        before.id == Job.after_id, before.status == Status.SUCCEEDED
-    )
-    return and_(Job.run_at <= now(), or_(Job.after_id.is_(None), succeeded.exists()))
+    # Not EXISTS, for which PostgreSQL may read all jobs that have succeeded.
+    outcome = select(before.status).where(before.id == Job.after_id).scalar_subquery()
+    return and_(Job.run_at <= now(), or_(Job.after_id.is_(None), outcome == Status.SUCCEEDED))
 
 
 def is_orphaned() -> ColumnElement[bool]:
