@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import SecretStr
 
 SHORTEST_SECRET = 16
+# What hardly ever occurs in a text that was drawn.
 PLACEHOLDER = re.compile(
-    "change|default|example|password|placeholder|random|replace|secret|your", re.IGNORECASE
+    "change|default|example|password|placeholder|random|replace|secret|your[-_ ]", re.IGNORECASE
 )
 
 
 def is_guessable(secret: str) -> bool:
-    is_short = len(secret) < SHORTEST_SECRET or len(set(secret)) < SHORTEST_SECRET / 2
+    is_short = len(secret) < SHORTEST_SECRET or len(set(secret)) < SHORTEST_SECRET / 3
     return is_short or PLACEHOLDER.search(secret) is not None
 
 
