@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import problem
 from app.log import bound, request_id
+from app.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +18,9 @@ ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class AccessLog:
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,12 +36,13 @@ class AccessLog:
             if message["type"] == "http.response.start":
                 has_begun = True
                 MutableHeaders(scope=message)["X-Request-ID"] = own_id
-                milliseconds = round((perf_counter() - started) * 1000, 1)
+                seconds = perf_counter() - started
+                self._metrics.observe(scope, message["status"], seconds)
                 logger.info(
                     "%s %s",
                     scope["method"],
                     scope["path"],
-                    extra={"status": message["status"], "ms": milliseconds},
+                    extra={"status": message["status"], "ms": round(seconds * 1000, 1)},
                 )
             await send(message)
 

@@ -17,6 +17,7 @@ from sqlalchemy.types import TypeDecorator
 
 from app.connections import DatabaseAway, create_engine, create_reading_engine, is_sqlite
 from app.settings import get_settings
+from app.tracing import exported
 
 # What is started together with its database may be up before it.
 START_SECONDS = 30
@@ -86,6 +87,7 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         if is_sqlite(url):
             reading_engine = create_reading_engine(url, size)
             stack.push_async_callback(reading_engine.dispose)
+        stack.enter_context(exported(engine.sync_engine, reading_engine.sync_engine))
         yield Database(engine, reading_engine)
 
 

@@ -16,7 +16,10 @@ from app.jobs.relay import Engine, Relay
 from app.jobs.routes import router as jobs
 from app.jobs.timetable import Timetable
 from app.log import configure_logging
+from app.metrics import Metrics
+from app.metrics import router as metrics
 from app.settings import get_settings
+from app.tracing import is_routine
 from app.users.routes import router as users
 
 logger = logging.getLogger(__name__)
@@ -48,12 +51,14 @@ def create_app() -> FastAPI:
         title="{{ cookiecutter.project_slug }}",
         lifespan=lifespan,
         responses=PROBLEMS,
+        telemetry={"exclude": is_routine, "auto_configure": False},
     )
+    app.state.metrics = Metrics()
     # What is added later comes first: it sees the request before, and the answer after.
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
     if settings.trusted_hosts:
         app.add_middleware(TrustedHosts, hosts=settings.trusted_hosts)
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, metrics=app.state.metrics)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -67,6 +72,7 @@ def create_app() -> FastAPI:
     app.include_router(health.router)
     app.include_router(users)
     app.include_router(jobs)
+    app.include_router(metrics)
     return app
 
 

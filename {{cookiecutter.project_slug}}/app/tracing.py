@@ -1,16 +1,22 @@
-"""Spans, which go nowhere until a process exports them, and the ids that join them to jobs."""
+"""Spans of requests and jobs, and the id that joins them. They go nowhere unless exported."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
 from traceback import format_exception
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from sqlalchemy import Engine
 
 from app.discretion import discreet
 
+logger = logging.getLogger(__name__)
 w3c = TraceContextTextMapPropagator()
 tracer = trace.get_tracer(__name__)
 
@@ -32,7 +38,15 @@ def job_span(task: str, attempt: int, traceparent: str | None) -> Iterator[None]
     """One try of a job, in the trace that it was enqueued in."""
     origin = w3c.extract({"traceparent": traceparent} if traceparent else {}, Context())
     about: dict[str, str | int] = {"job.task": task, "job.attempt": attempt}
-    with tracer.start_as_current_span(f"run {task}", origin, SpanKind.CONSUMER, about):
+    with tracer.start_as_current_span(
+        f"run {task}",
+        origin,
+        SpanKind.CONSUMER,
+        about,
+        # record_failure() tells of it, and not all.
+        record_exception=False,
+        set_status_on_exception=False,
+    ):
         yield
 
 
@@ -44,3 +58,31 @@ def record_failure(error: BaseException) -> None:
     }
     span.record_exception(error, said)
     span.set_status(StatusCode.ERROR, discreet(repr(error)))
+
+
+def is_routine(scope: Mapping[str, Any]) -> bool:
+    """What is asked all day long, and would hide the other traces."""
+    return str(scope["path"]).startswith(("/health/", "/metrics"))
+
+
+def exported(*engines: Engine) -> AbstractContextManager[None]:
+    """Export the spans of this process while its database is open, if that is wanted."""
+    if not is_wanted(os.environ):
+        return nullcontext()
+    try:
+        # Its packages are optional, and take a while to import.
+        exporting: Callable[[tuple[Engine, ...]], AbstractContextManager[None]]
+        exporting = import_module("app.otel").exporting
+    except ModuleNotFoundError as missing:
+        logger.warning("no traces without %s: uv sync --group otel", missing.name)
+        return nullcontext()
+    return exporting(engines)
+
+
+def is_wanted(environment: Mapping[str, str]) -> bool:
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return (
+        any(environment.get(name) for name in endpoints)
+        and environment.get("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
+        and environment.get("OTEL_SDK_DISABLED", "false").lower() != "true"
+    )

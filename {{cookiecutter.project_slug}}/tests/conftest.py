@@ -79,6 +79,7 @@ def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Environ
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     get_settings.cache_clear()
 
     def set_variables(**values: str) -> None:

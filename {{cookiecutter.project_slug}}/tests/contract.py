@@ -2,11 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -98,7 +99,11 @@ async def let_the_waits_pass() -> None:
 
 @contextmanager
 def running_world(
-    database_url: str, broker: Broker, directory: Path, lease_seconds: int
+    database_url: str,
+    broker: Broker,
+    directory: Path,
+    lease_seconds: int,
+    further: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[World]:
     with ExitStack() as stack:
         mail_server = stack.enter_context(running_mail_server())
@@ -118,7 +123,7 @@ def running_world(
             "WEBHOOK_SECRET": secrets.token_hex(),
         }
         service = stack.enter_context(
-            running_service({**environment, **broker.environment}, directory)
+            running_service({**environment, **broker.environment, **further}, directory)
         )
         headers = {"Authorization": f"Bearer {OPS_TOKEN}"}
         client = stack.enter_context(httpx.Client(base_url=service.url, headers=headers))

@@ -15,6 +15,7 @@ TOKENS = {"OPS_TOKEN": "of operators", "API_TOKEN": "of other services"}
 GUARDED = {
     "GET /jobs": ("OPS_TOKEN", 200),
     "POST /jobs/{job_id}/retry": ("OPS_TOKEN", 202),
+    "GET /metrics": ("OPS_TOKEN", 200),
     "GET /users": ("API_TOKEN", 200),
     "GET /users/{user_id}": ("API_TOKEN", 200),
 }

@@ -1,13 +1,18 @@
 """What joins a job to the request that it follows from."""
 
 import logging
+import sys
 
+import pytest
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from app import tracing
+from app.db import open_database
 from app.log import fields
 from app.users.tasks import write_audit_log
+from tests.conftest import Environ
+from tests.test_health import REFUSED
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
@@ -40,3 +45,33 @@ def test_a_job_runs_in_the_trace_that_it_was_enqueued_in() -> None:
 def test_a_job_of_no_trace_does_not_run_in_that_of_another_request() -> None:
     with trace.use_span(REQUEST), tracing.job_span("write_audit_log", 1, None):
         assert tracing.trace_id() is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_wanted"),
+    [
+        ({}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "true"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, False),
+    ],
+)
+def test_the_environment_says_whether_traces_are_sent(
+    environment: dict[str, str], is_wanted: bool
+) -> None:
+    assert tracing.is_wanted(environment) is is_wanted
+
+
+async def test_a_service_without_the_packages_says_so_and_goes_on_without_traces(
+    environ: Environ, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ(OTEL_EXPORTER_OTLP_ENDPOINT="http://collector:4318", OTEL_SDK_DISABLED="false")
+    monkeypatch.delitem(sys.modules, "app.otel", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    with caplog.at_level(logging.WARNING, tracing.__name__):
+        async with open_database(REFUSED):
+            pass
+    [line] = caplog.messages
+    assert line.endswith("uv sync --group otel")

@@ -40,7 +40,6 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
         return []
     with log.working_on(str(job.id), job.request_id), discretion.hiding(job.arguments):
         about = {"task": job.task, "attempt": job.attempts}
-        logger.info("job started", extra=about)
         try:
             with tracing.job_span(job.task, job.attempts, job.traceparent):
                 return await _try(database, job, lease, about)
@@ -52,6 +51,7 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
 async def _try(
     database: Database, job: Job, lease: timedelta, about: dict[str, object]
 ) -> list[Job]:
+    logger.info("job started", extra=about)
     try:
         released = await _run(database, job, lease)
     except asyncio.CancelledError:
