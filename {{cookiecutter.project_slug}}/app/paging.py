@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 Item = TypeVar("Item")
@@ -29,7 +29,8 @@ class Page(BaseModel, Generic[Item]):
 
 async def fetch_page(session: AsyncSession, query: Select[Item], paging: Paging) -> Page[Any]:
     """One page of the rows that the query finds, and how many it finds in all."""
-    counted = query.order_by(None).limit(MOST_COUNTED).subquery()
+    some = query.with_only_columns(literal(1), maintain_column_froms=True).order_by(None)
+    counted = some.limit(MOST_COUNTED).subquery()
     total = await session.scalar(select(func.count()).select_from(counted))
     rows = await session.scalars(query.limit(paging.limit).offset(paging.offset))
     return Page(items=rows.all(), total=total or 0, limit=paging.limit, offset=paging.offset)
