@@ -32,10 +32,13 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-def leaves_of(pid: int) -> list[int]:
-    """The processes that do the work: those without children of their own."""
+def tree_of(pid: int) -> dict[int, list[int]]:
+    """The process and all that come from it, each with its children."""
     children = children_of(pid)
-    return [leaf for child in children for leaf in leaves_of(child)] if children else [pid]
+    tree = {pid: children}
+    for child in children:
+        tree |= tree_of(child)
+    return tree
 
 
 class Process:
@@ -67,8 +70,8 @@ class Process:
         return self._process is not None and self._process.poll() is None
 
     @property
-    def leaves(self) -> list[int]:
-        return leaves_of(self._process.pid) if self._process and self.is_running else []
+    def tree(self) -> dict[int, list[int]]:
+        return tree_of(self._process.pid) if self._process and self.is_running else {}
 
     def send_signal(self, number: int) -> None:
         """To the whole group."""
@@ -77,16 +80,22 @@ class Process:
                 os.killpg(self._process.pid, number)
 
     def kill_child(self) -> None:
-        """Kill one process that does the work, and let those above it find out."""
-        victim = self.leaves[0]
+        """Kill one process that has none below it; those above it replace it, or end too."""
+        before = self.tree
+        victim = next(pid for pid, children in before.items() if not children)
+        above = {pid for pid, children in before.items() if children}
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
-        until("heir", 30, lambda: bool(set(self.leaves) - {victim}) or not self.is_running)
+        until("heir", 30, lambda: bool(self.tree.keys() - above - {victim}) or not self.is_running)
 
     def stop(self, number: int = signal.SIGKILL, within: float = 60) -> float:
-        """Signal the whole group; return after how many seconds its leader had ended."""
-        started = time.monotonic()
+        """Signal the whole group, and wait for its leader."""
         self.send_signal(number)
+        return self.wait(within)
+
+    def wait(self, within: float) -> float:
+        """Return after how many seconds the group's leader had ended."""
+        started = time.monotonic()
         if self._process:
             self._process.wait(within)
         return time.monotonic() - started

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from matrix import ENGINES, fault_tests
+from matrix import ENGINES, faults
 from page import write_page
 
 
@@ -56,7 +56,7 @@ class Report:
 
     def gaps(self) -> list[str]:
         found = [f"the figures of {test}" for test in self.silent]
-        for test in fault_tests():
+        for test in faults():
             cells = [cell for cell in self.cells if cell.test == test]
             excused = bool(cells) and cells[0].elsewhere
             missing = set(ENGINES) - {cell.engine for cell in cells}

@@ -118,7 +118,7 @@ class Service:
     # What a client can do
 
     def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, url: str | None = None
+        self, method: str, path: str, body: object = None, url: str | None = None
     ) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
@@ -139,19 +139,24 @@ class Service:
             return self.call("GET", path, url=url)[0] == 200
         return False
 
-    def jobs(self, status: str = "", limit: int = 1) -> dict[str, Any]:
+    def jobs(self, status: str = "", limit: int = 1, url: str | None = None) -> dict[str, Any]:
         query = f"limit={limit}" + (f"&status={status}" if status else "")
-        code, page = self.call("GET", f"/jobs?{query}")
+        code, page = self.call("GET", f"/jobs?{query}", url=url)
         if code != 200:
             raise ConnectionError(code)
         return page
 
-    def count(self, status: str = "") -> int:
-        return int(self.jobs(status)["total"])
+    def read(self, job: str, url: str | None = None) -> dict[str, Any]:
+        status, answer = self.call("GET", f"/jobs/{job}", url=url)
+        assert status == 200, answer
+        return dict(answer)
 
-    def all_succeeded(self) -> bool:
+    def count(self, status: str = "", url: str | None = None) -> int:
+        return int(self.jobs(status, url=url)["total"])
+
+    def all_succeeded(self, url: str | None = None) -> bool:
         with suppress(*NO_ANSWER):
-            return self.count("succeeded") == self.count()
+            return self.count("succeeded", url) == self.count(url=url)
         return False
 
     def all_ended(self) -> bool:
@@ -167,12 +172,14 @@ class Service:
         *arguments: object,
         task: str = "probe",
         first: int = 0,
-        in_hand: bool = False,
+        delay: float = 0,
+        sender: str = "relay",
         url: str | None = None,
     ) -> list[str]:
         """Have jobs accepted, numbered from the first; return their ids."""
         numbers = [*range(first, first + count)]
-        batch = {"task": task, "numbers": numbers, "arguments": arguments, "in_hand": in_hand}
+        batch = {"task": task, "numbers": numbers, "arguments": arguments}
+        batch |= {"delay": delay, "sender": sender}
         status, answer = self.call("POST", "/probes", batch, url)
         assert status == 202, answer
         return list(answer)

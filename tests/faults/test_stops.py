@@ -1,15 +1,21 @@
-"""Processes that are asked to stop while they are busy."""
+"""Processes that are asked to stop while they are busy, as an orchestrator asks them."""
 
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 from audit import audited, counts, has_started
-from matrix import fault, on_every_engine
+from clients import Clients
+from matrix import fault, on_every_database, on_every_engine
 from process import until
 from report import Recorder
-from service import Service
+from service import Service, running
 
 pytestmark = pytest.mark.slow
+
+# What compose.yaml gives, before it kills.
+GRACE_SECONDS = 30
 
 
 @fault(
@@ -30,3 +36,53 @@ def test_worker_stopped(service: Service, cell: Recorder) -> None:
     audit = audited(service, 30)
     assert audit.begun_again == 0
     cell(audit, f"{len(finished)} of 30 finished before it ended, after {took:.1f} s")
+
+
+@fault(
+    "Two APIs and two workers are asked to stop (SIGTERM) together, under load",
+    promise="all end within 30 s, every job runs, and none runs twice",
+)
+@on_every_database
+def test_everything_stopped_under_load(project: Path, tmp_path: Path, cell: Recorder) -> None:
+    with running(project, tmp_path, webs=2, workers=2) as service:
+        service.enqueue(50, 2)
+        service.enqueue(50, 2, task="blocking_probe", first=50)
+        with Clients(service, 2) as clients:
+            until("load", 120, lambda: clients.have_been_promised(40))
+            until("starts", 120, lambda: has_started(service, 10))
+            # All are told before any is waited for.
+            to_stop = {*service.webs, *service.workers}
+            for process in to_stop:
+                process.send_signal(signal.SIGTERM)
+            took = max(process.wait(GRACE_SECONDS) for process in to_stop)
+        service.start()
+        until("success of all", 180, service.all_succeeded)
+        audit = audited(service, service.count())
+        assert service.count() >= 100 + len(clients.promised)
+        assert audit.begun_again == 0
+        assert {service.read(job)["attempts"] for job in clients.promised} == {1}
+    cell(audit, f"the last process had ended after {took:.1f} s")
+
+
+@fault(
+    "The worker is asked to stop (SIGTERM) during a job that needs longer than the 30 s of grace",
+    promise="the job runs again, from its start",
+)
+@on_every_engine
+def test_worker_stopped_during_a_long_job(service: Service, cell: Recorder) -> None:
+    service.enqueue(1, 90, task="long_at_first")
+    until("a start", 60, lambda: has_started(service, 1))
+    try:
+        seconds = service.worker.stop(signal.SIGTERM, GRACE_SECONDS)
+        how = f"gave the job back, and ended after {seconds:.1f} s"
+    except subprocess.TimeoutExpired:
+        service.worker.stop()
+        how = f"still waited for the job when it was killed after {GRACE_SECONDS} s"
+    service.worker.start()
+    took = until("success", 120, service.all_succeeded)
+    cell(
+        audited(service, 1),
+        f"the worker {how}",
+        f"the job had succeeded {took:.1f} s after the restart",
+        verdict="begins again",
+    )

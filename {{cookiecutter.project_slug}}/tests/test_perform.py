@@ -152,8 +152,11 @@ async def test_of_deliveries_at_once_one_runs(database: Database) -> None:
     assert calls == [1]
 
 
-async def test_a_delivery_of_a_job_that_does_not_exist_does_nothing(database: Database) -> None:
+async def test_a_delivery_of_a_job_that_does_not_exist_is_logged(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     assert await perform(database, uuid.uuid4()) == []
+    assert "there is no such job" in caplog.text
 
 
 async def test_a_failure_is_tried_again_until_the_tries_are_used_up(database: Database) -> None:

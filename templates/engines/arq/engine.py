@@ -57,7 +57,7 @@ class ArqEngine:
             # In this order, a job that is finished meanwhile counts as one that waits.
             sent = int(await self.redis.zcard(queue))
             oldest = await self.redis.zrange(queue, 0, HEAD_OF_QUEUE - 1)
-            keys = [in_progress_key_prefix + message.decode() for message in oldest]
+            keys = [in_progress_key_prefix.encode() + message for message in oldest]
             return sent - int(await self.redis.exists(*keys) if keys else 0)
 
 
@@ -99,6 +99,10 @@ class PatientWorker(Worker):
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         try:
+            for garbage in [job_id for job_id in job_ids if not job_id.isascii()]:
+                logger.error("no job, and so dropped from the queue: %r", garbage)
+                await self.pool.zrem(self.queue_name, garbage)
+                job_ids.remove(garbage)
             await super().start_jobs(job_ids)
         except REDIS_IS_AWAY:
             # Else the job that it could not start would keep its place in the worker.

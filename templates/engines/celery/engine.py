@@ -89,33 +89,33 @@ async def connect(database: Database) -> AsyncIterator[CeleryEngine]:
 class WorkerProcess:
     """What lives as long as a process of the worker: its event loop, and the database."""
 
-    _runner = asyncio.Runner()
+    runner = asyncio.Runner()
     _opened = AsyncExitStack()
 
     def start(self, **_: object) -> None:
         # Who stops a worker may signal all its processes: the first one lets the others finish.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        self._runner.run(self._open())
+        self.runner.run(self._open())
 
     async def _open(self) -> None:
         database = open_database(get_settings().database_url)
         self._database = await self._opened.enter_async_context(database)
         self._engine = await self._opened.enter_async_context(connect(self._database))
 
-    def run(self, job_id: uuid.UUID) -> None:
-        self._runner.run(self._perform(job_id))
-
-    async def _perform(self, job_id: uuid.UUID) -> None:
-        released = await perform(self._database, job_id)
-        await Relay(self._database, self._engine).hand_over(released)
+    async def perform(self, job_id: uuid.UUID) -> None:
+        await Relay(self._database, self._engine).hand_over(await perform(self._database, job_id))
 
     def stop(self, **_: object) -> None:
-        with self._runner:
-            self._runner.run(self._opened.aclose())
+        with self.runner:
+            self.runner.run(self._opened.aclose())
 
 
 class PatientConsumer(Consumer):
-    """Celery's own asks ever more seldom for a broker that is away, and at last gives up."""
+    """Celery's own gives up a broker that is away, and ends at a message that it cannot read."""
+
+    def start(self) -> None:
+        self.connection_errors += (ValueError, LookupError, TypeError)  # type: ignore[attr-defined] # untyped
+        super().start()
 
     def ensure_connected(self, conn: Connection) -> Connection:
         def say(error: Exception, _: float) -> None:
@@ -149,4 +149,4 @@ worker_process_shutdown.connect(process.stop)
 
 @celery.task(ignore_result=True)
 def run_job(job_id: str) -> None:
-    process.run(uuid.UUID(job_id))
+    process.runner.run(process.perform(uuid.UUID(job_id)))

@@ -1,11 +1,15 @@
-"""Accepts any task of the service, any number of times."""
+"""Accepts any task of the service, any number of times, and delivers jobs as often as asked."""
 
+import asyncio
 import uuid
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Request
 from pydantic import BaseModel
+from sqlalchemy import select
 
+from app.jobs import Job
 from app.settings import get_settings
 from app.tasks import tasks
 from app.uow import unit_of_work
@@ -17,15 +21,39 @@ class Batch(BaseModel):
     task: str
     numbers: list[int]
     arguments: list[Any]
-    # Handed over by the request, or left to the relay.
-    in_hand: bool
+    delay: timedelta
+    # A job that a request has in hand is no business of the relay, for as long as a lease.
+    sender: Literal["request", "relay", "nobody"]
 
 
 @router.post("/probes", status_code=202)
 async def enqueue(batch: Batch, request: Request, background: BackgroundTasks) -> list[uuid.UUID]:
-    lease = get_settings().jobs_lease if batch.in_hand else None
+    lease = None if batch.sender == "relay" else get_settings().jobs_lease
+    task = tasks[batch.task].options(delay=batch.delay)
     async with unit_of_work(request.state.database, lease) as uow:
         for number in batch.numbers:
-            uow.enqueue(tasks[batch.task], number, *batch.arguments)
-    background.add_task(request.state.relay.hand_over, uow.in_hand)
+            uow.enqueue(task, number, *batch.arguments)
+    if batch.sender == "request":
+        background.add_task(request.state.relay.hand_over, uow.in_hand)
     return [job.id for job in uow.jobs]
+
+
+class Delivery(BaseModel):
+    ids: list[uuid.UUID]
+    times: int
+
+
+@router.post("/deliveries")
+async def deliver(delivery: Delivery, request: Request) -> None:
+    async with request.state.database.read() as session:
+        jobs = [*await session.scalars(select(Job).where(Job.id.in_(delivery.ids)))]
+    for job in jobs:
+        copies = [request.state.engine.send(job) for _ in range(delivery.times)]
+        await asyncio.gather(*copies)
+
+
+@router.post("/locks")
+async def lock(ids: list[uuid.UUID], request: Request) -> None:
+    """Fails while another process holds one of the rows, or the whole database."""
+    async with request.state.database.turn_to_write() as session:
+        await session.scalars(select(Job).where(Job.id.in_(ids)).with_for_update(nowait=True))

@@ -9,22 +9,17 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
 from pydantic import ValidationError
 
 from app import discretion, log, tracing
 from app.db import Database
 from app.jobs import Job, Task, ledger
+from app.jobs.threads import run_in_thread
 from app.settings import get_settings
 from app.tasks import tasks
 from app.uow import unit_of_work
 
 logger = logging.getLogger(__name__)
-
-# Blocking tasks have threads of their own, so that they cannot starve the requests.
-MOST_THREADS = 40
-threads = RunVar[CapacityLimiter]("task_threads")
 
 
 class Unrunnable(Exception):
@@ -37,6 +32,9 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
     async with database.turn_to_write() as session:
         job = await ledger.claim(session, job_id, lease)
     if job is None:
+        async with database.read() as session:
+            if await session.get(Job, job_id) is None:
+                logger.warning("there is no such job", extra={"job_id": str(job_id)})
         return []
     with log.working_on(str(job.id), job.request_id), discretion.hiding(job.arguments):
         about = {"task": job.task, "attempt": job.attempts}
@@ -90,7 +88,7 @@ async def _run(database: Database, job: Job, lease: timedelta) -> list[Job]:
         if task.is_async:
             await task.function(**arguments)
         else:
-            await _in_thread(partial(task.function, **arguments))
+            await run_in_thread(partial(task.function, **arguments))
     async with database.turn_to_write() as session:
         return await ledger.succeed(session, job, lease)
 
@@ -107,13 +105,6 @@ def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise Unrunnable(f"its arguments do not fit: {'; '.join(misfits)}") from None
-
-
-async def _in_thread(call: partial[object]) -> None:
-    limiter = threads.get(None) or CapacityLimiter(MOST_THREADS)
-    threads.set(limiter)
-    # A thread cannot be stopped: after a timeout it is left to itself.
-    await to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True)
 
 
 @asynccontextmanager

@@ -1,0 +1,66 @@
+"""Runs in a project: spoils the messages on its Redis that carry the given ids, one way each.
+
+Where they are is told by what Redis holds, not by which engine has put it there.
+"""
+
+import base64
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from redis import Redis
+
+GARBAGE = b"\x80\x00garbage\xff{"
+NO_ID = "z" * 36
+
+
+def messages(redis: Any) -> Iterator[tuple[bytes, Callable[[bytes], object]]]:
+    """Each with the function that puts another one in its place."""
+    for key in redis.scan_iter():
+        match redis.type(key):
+            case b"string":
+                yield redis.get(key), partial(redis.set, key, keepttl=True)
+            case b"hash":
+                for field, message in redis.hgetall(key).items():
+                    yield message, partial(redis.hset, key, field)
+            case b"list":
+                for index, message in enumerate(redis.lrange(key, 0, -1)):
+                    yield message, partial(redis.lset, key, index)
+
+
+def spellings(job_id: str) -> list[bytes]:
+    """An id as it is, and as it is in a body of base64, in each of its three phases."""
+    plain = job_id.encode()
+    return [plain] + [base64.b64encode(b"\0" * n + plain)[4 * (n > 0) : 44] for n in range(3)]
+
+
+def renamed(message: bytes, job_id: str, other: str) -> bytes:
+    for old, new in zip(spellings(job_id), spellings(other), strict=True):
+        message = message.replace(old, new)
+    return message
+
+
+def spoil(redis: Any, job_id: str, change: Callable[[bytes], bytes]) -> None:
+    found = [(message, put) for message, put in messages(redis) if job_id.encode() in message]
+    assert found, f"no message carries {job_id}"
+    for message, put in found:
+        assert change(message) != message
+        put(change(message))
+
+
+def litter(redis: Any, queue: str) -> None:
+    if redis.type(queue) == b"zset":
+        redis.zadd(queue, {GARBAGE: 1})
+    else:
+        redis.lpush(queue, GARBAGE)
+
+
+if __name__ == "__main__":
+    url, queue, garbage, unknown, misshapen = sys.argv[1:]
+    with Redis.from_url(url) as redis:
+        spoil(redis, garbage, lambda _: GARBAGE)
+        spoil(redis, unknown, lambda message: renamed(message, unknown, str(uuid.uuid4())))
+        spoil(redis, misshapen, lambda message: renamed(message, misshapen, NO_ID))
+        litter(redis, queue)

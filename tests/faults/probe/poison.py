@@ -1,0 +1,51 @@
+"""Tasks that do what no task should."""
+
+import asyncio
+import os
+import resource
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+from app.jobs import task
+from app.probe.tasks import noted
+
+SPARE_BYTES = 256 * 2**20
+SHORTLY = timedelta(seconds=1)
+
+
+@task(max_tries=3)
+async def raises(number: int) -> None:
+    with noted(number):
+        raise ValueError("never satisfied")
+
+
+@task(max_tries=2, timeout=SHORTLY)
+async def hangs(number: int) -> None:
+    with noted(number):
+        await asyncio.Event().wait()
+
+
+@task(max_tries=2, timeout=SHORTLY)
+def hangs_in_its_thread(number: int) -> None:
+    with noted(number):
+        threading.Event().wait()
+
+
+@task(max_tries=2)
+def takes_all_memory(number: int) -> None:
+    with noted(number):
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        used = pages * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + SPARE_BYTES, before[1]))
+        try:
+            bytearray(2 * SPARE_BYTES)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@task(max_tries=3)
+async def ends_its_process(number: int) -> None:
+    with noted(number):
+        os._exit(1)

@@ -1,0 +1,87 @@
+"""Messages that no worker can make sense of, and messages that come too often."""
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from audit import audited
+from checks import UV
+from matrix import NO_BROKER, fault, on_every_broker, on_every_engine
+from process import until
+from report import Recorder
+from service import Service, running
+
+CORRUPT = Path(__file__).with_name("corrupt.py")
+HEALTHY = 20
+
+
+@fault(
+    "On the queue are garbage, a spoilt message, the id of no job, and something that is no id",
+    promise="each is logged, and gone; the worker goes on; jobs whose messages were spoilt run",
+    elsewhere=NO_BROKER,
+)
+@on_every_broker
+def test_garbage_on_the_queue(service: Service, cell: Recorder) -> None:
+    service.worker.stop()
+    spoilt = service.enqueue(3, 0.05)
+    until("messages", 60, lambda: service.messages() >= 3)
+    url, queue = service.environment["REDIS_URL"], service.project.name
+    corrupt = [UV, "run", "python", str(CORRUPT), url, queue, *spoilt]
+    subprocess.run(corrupt, cwd=service.project, env=service.environment, check=True)
+    service.enqueue(HEALTHY, 0.05, first=3)
+    service.worker.start()
+    until("success of the healthy", 60, lambda: service.count("succeeded") >= HEALTHY)
+    took = until("success of all", 120, service.all_succeeded)
+    assert service.worker.is_running
+    assert service.worker.logged("there is no such job") == 1
+    cell(audited(service, 3 + HEALTHY), f"the spoilt ones had run after another {took:.1f} s")
+
+
+@fault(
+    "A deploy takes away a task that jobs wait for, and changes the arguments of another",
+    promise="these jobs fail at their first try and say why; the others run",
+)
+@on_every_engine
+@pytest.mark.slow
+def test_jobs_that_no_longer_fit(service: Service, cell: Recorder) -> None:
+    removed = service.enqueue(2, task="removed", delay=10)
+    reshaped = service.enqueue(2, task="reshaped", first=2, delay=10)
+    service.enqueue(HEALTHY, 0.05, first=4, delay=10)
+    for process in {*service.webs, *service.workers}:
+        process.stop()
+    service.environment["PROBE_RELEASE"] = "next"
+    service.start()
+    until("end of all", 120, service.all_ended)
+    audit = audited(service, 4 + HEALTHY)
+    assert audit.succeeded == HEALTHY
+    for job in removed:
+        assert service.read(job)["error"] == "Unrunnable: the code has no task of this name"
+    for job in reshaped:
+        misfit = "Unrunnable: its arguments do not fit: reason: Field required"
+        assert service.read(job)["error"] == misfit
+    assert {service.read(job)["attempts"] for job in removed + reshaped} == {1}
+    assert service.worker.logged("job failed") == 4
+    cell(audit, "each was logged once")
+
+
+@fault(
+    "Each of ten jobs is delivered 50 times at once, to two APIs and two workers",
+    promise="each runs once",
+)
+@on_every_engine
+def test_fifty_deliveries(project: Path, tmp_path: Path, cell: Recorder) -> None:
+    with running(project, tmp_path, webs=2, workers=2) as service:
+        jobs = service.enqueue(10, 0.5, sender="nobody")
+        copies = {"ids": jobs, "times": 25}
+        with ThreadPoolExecutor() as pool:
+            sent = pool.map(
+                lambda url: service.call("POST", "/deliveries", copies, url), service.urls
+            )
+            assert {status for status, _ in sent} == {200}
+        until("success of all", 120, service.all_succeeded)
+        until("an empty queue", 120, lambda: service.broker is None or service.messages() == 0)
+        audit = audited(service, len(jobs))
+        assert set(audit.starts.values()) == {1}
+        assert {service.read(job)["attempts"] for job in jobs} == {1}
+    cell(audit, f"{50 * len(jobs)} deliveries")
