@@ -47,6 +47,8 @@ class Process:
     ) -> None:
         self.name = name
         self.log = directory / f"{name}.log"
+        # While it exists, somebody has to end this group.
+        self._mark = directory / f"{name}.group"
         self._command = command
         self._directory = directory
         # The caller's dictionary itself: what is changed there holds from the next start.
@@ -64,6 +66,7 @@ class Process:
                 stderr=log,
                 start_new_session=True,
             )
+        self._mark.write_text(str(self._process.pid))
 
     @property
     def is_running(self) -> bool:
@@ -98,6 +101,7 @@ class Process:
         started = time.monotonic()
         if self._process:
             self._process.wait(within)
+            self._mark.unlink(missing_ok=True)
         return time.monotonic() - started
 
     def has_logged(self, text: str, times: int = 1) -> bool:

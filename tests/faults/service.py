@@ -21,11 +21,22 @@ from process import Process, free_port, until
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 NO_ANSWER = (OSError, HTTPException)
 
-# The project's own tests know how to get a database; it lasts until our end of the pipe closes.
+# The project's own tests know how to get a database. It lasts until our end of the pipe closes;
+# if that comes before the processes were stopped, we are dead, and they end with it.
 HOLD_DATABASE = """
-import sys; from pathlib import Path; from tests.database import running_server
-with running_server(Path(sys.argv[1])) as server:
-    print(server.create(), flush=True); sys.stdin.read()
+import os, signal, sys
+from pathlib import Path
+from tests.database import running_server
+
+directory = Path(sys.argv[1])
+with running_server(directory) as server:
+    print(server.create(), flush=True)
+    sys.stdin.read()
+    for mark in directory.glob("*.group"):
+        try:
+            os.killpg(int(mark.read_text()), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 """
 
 
