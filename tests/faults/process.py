@@ -89,9 +89,9 @@ class Process:
         above = {pid for pid, children in before.items() if children}
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
-        until("heir", 30, lambda: bool(self.tree.keys() - above - {victim}) or not self.is_running)
+        until("heir", 180, lambda: bool(self.tree.keys() - above - {victim}) or not self.is_running)
 
-    def stop(self, number: int = signal.SIGKILL, within: float = 60) -> float:
+    def stop(self, number: int = signal.SIGKILL, within: float = 180) -> float:
         """Signal the whole group, and wait for its leader."""
         self.send_signal(number)
         return self.wait(within)

@@ -119,7 +119,7 @@ class Service:
             if not process.is_running:
                 process.start()
         for url in self.urls:
-            until("readiness", 60, lambda url=url: self.answers("/health/ready", url))
+            until("readiness", 180, lambda url=url: self.answers("/health/ready", url))
 
     def stop(self) -> None:
         for process in self.processes:

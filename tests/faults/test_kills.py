@@ -12,7 +12,7 @@ from process import Process, until
 from report import Recorder
 from service import Service, running
 
-RECOVERY_SECONDS = 60
+RECOVERY_SECONDS = 300
 
 
 def kill_repeatedly(
@@ -22,13 +22,13 @@ def kill_repeatedly(
     service.enqueue(jobs // 2, seconds, task="probe")
     service.enqueue(jobs // 2, seconds, task="blocking_probe", first=jobs // 2)
     for finished in sorted(random.sample(range(jobs // 20, jobs * 9 // 10), kills)):
-        until("progress", 120, partial(has_finished, service, finished))
+        until("progress", 300, partial(has_finished, service, finished))
         victim = random.choice(service.workers)
         kill(victim)
         if not victim.is_running:
             victim.start()
     for url in service.urls:
-        until("the API", 30, partial(service.answers, "/health/live", url))
+        until("the API", 180, partial(service.answers, "/health/live", url))
     took = until("success of all", RECOVERY_SECONDS, service.all_succeeded)
     return took, audited(service, jobs)
 
@@ -43,7 +43,7 @@ def after_the_last_kill(took: float) -> str:
 
 @fault(
     "The worker is killed (`kill -9`) three times in 200 jobs",
-    promise="every job runs, within a minute of the last restart",
+    promise="every job runs",
 )
 @on_every_engine
 def test_three_kills_of_the_worker(service: Service, cell: Recorder) -> None:
@@ -54,7 +54,7 @@ def test_three_kills_of_the_worker(service: Service, cell: Recorder) -> None:
 @fault(
     "One of two workers, or one process of it, is killed (`kill -9`) twenty times in 1,000 jobs; "
     "two APIs send them",
-    promise="every job runs, within a minute of the last restart",
+    promise="every job runs",
 )
 @on_every_database
 @pytest.mark.slow

@@ -25,14 +25,14 @@ HEALTHY = 20
 def test_garbage_on_the_queue(service: Service, cell: Recorder) -> None:
     service.worker.stop()
     spoilt = service.enqueue(3, 0.05)
-    until("messages", 60, lambda: service.messages() >= 3)
+    until("messages", 180, lambda: service.messages() >= 3)
     url, queue = service.environment["REDIS_URL"], service.project.name
     corrupt = [UV, "run", "python", str(CORRUPT), url, queue, *spoilt]
     subprocess.run(corrupt, cwd=service.project, env=service.environment, check=True)
     service.enqueue(HEALTHY, 0.05, first=3)
     service.worker.start()
-    until("success of the healthy", 60, lambda: service.count("succeeded") >= HEALTHY)
-    took = until("success of all", 120, service.all_succeeded)
+    until("success of the healthy", 180, lambda: service.count("succeeded") >= HEALTHY)
+    took = until("success of all", 300, service.all_succeeded)
     assert service.worker.is_running
     assert service.worker.logged("there is no such job") == 1
     cell(audited(service, 3 + HEALTHY), f"the spoilt ones had run after another {took:.1f} s")
@@ -52,7 +52,7 @@ def test_jobs_that_no_longer_fit(service: Service, cell: Recorder) -> None:
         process.stop()
     service.environment["PROBE_RELEASE"] = "next"
     service.start()
-    until("end of all", 120, service.all_ended)
+    until("end of all", 300, service.all_ended)
     audit = audited(service, 4 + HEALTHY)
     assert audit.succeeded == HEALTHY
     for job in removed:
@@ -79,8 +79,8 @@ def test_fifty_deliveries(project: Path, tmp_path: Path, cell: Recorder) -> None
                 lambda url: service.call("POST", "/deliveries", copies, url), service.urls
             )
             assert {status for status, _ in sent} == {200}
-        until("success of all", 120, service.all_succeeded)
-        until("an empty queue", 120, lambda: service.broker is None or service.messages() == 0)
+        until("success of all", 300, service.all_succeeded)
+        until("an empty queue", 300, lambda: service.broker is None or service.messages() == 0)
         audit = audited(service, len(jobs))
         assert set(audit.starts.values()) == {1}
         assert {service.read(job)["attempts"] for job in jobs} == {1}

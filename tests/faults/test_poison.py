@@ -31,7 +31,7 @@ def test_poisonous_tasks(service: Service, cell: Recorder) -> None:
         service.enqueue(each, task=task, first=1000 * (position + 1))
     service.enqueue(HEALTHY // 2, 0.05)
     service.enqueue(HEALTHY // 2, 0.05, task="blocking_probe", first=HEALTHY // 2)
-    took = until("end of all", 120, service.all_ended)
+    took = until("end of all", 300, service.all_ended)
     audit = audited(service, each * len(REASONS) + HEALTHY)
     assert audit.succeeded == HEALTHY == counts(service, "finished").total()
     for job in service.jobs("failed", limit=100)["items"]:
@@ -60,7 +60,7 @@ def test_threads_that_never_end(service: Service, cell: Recorder) -> None:
     service.enqueue(hanging, task="hangs_in_its_thread")
     until("end of those", 240, service.all_ended)
     service.enqueue(HEALTHY, 0.05, task="blocking_probe", first=hanging)
-    took = until("end of the others", 120, service.all_ended)
+    took = until("end of the others", 300, service.all_ended)
     audit = audited(service, hanging + HEALTHY)
     assert (audit.failed, audit.succeeded) == (hanging, HEALTHY)
     assert service.worker.is_running
@@ -116,14 +116,14 @@ def test_lease_lost(project: Path, tmp_path: Path, cell: Recorder) -> None:
         url = service.urls[-1]
         other.send_signal(signal.SIGSTOP)
         [job] = service.enqueue(1, str(go_on), task="waits_at_first")
-        until("a start", 60, partial(has_started, service, 1))
+        until("a start", 180, partial(has_started, service, 1))
         other.send_signal(signal.SIGCONT)
-        until("a frozen worker", 60, partial(is_frozen_between_writes, frozen, service, job, url))
-        took = until("success", 120, partial(service.all_succeeded, url))
+        until("a frozen worker", 180, partial(is_frozen_between_writes, frozen, service, job, url))
+        took = until("success", 300, partial(service.all_succeeded, url))
         end = service.read(job, url)
         go_on.touch()
         frozen.send_signal(signal.SIGCONT)
-        until("loss", 60, partial(frozen.has_logged, "lost its lease"))
+        until("loss", 180, partial(frozen.has_logged, "lost its lease"))
         assert service.read(job, url) == end
         assert end["attempts"] == 2
         audit = audited(service, 1, may_overlap=True)

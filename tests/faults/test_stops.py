@@ -26,13 +26,13 @@ GRACE_SECONDS = 30
 def test_worker_stopped(service: Service, cell: Recorder) -> None:
     service.enqueue(15, 3)
     service.enqueue(15, 3, task="blocking_probe", first=15)
-    until("a start", 60, lambda: has_started(service, 1))
+    until("a start", 180, lambda: has_started(service, 1))
     took = service.worker.stop(signal.SIGTERM)
     started, finished = counts(service, "started"), counts(service, "finished")
     assert started == finished
     assert len(finished) < 30
     service.worker.start()
-    until("success of all", 180, service.all_succeeded)
+    until("success of all", 300, service.all_succeeded)
     audit = audited(service, 30)
     assert audit.begun_again == 0
     cell(audit, f"{len(finished)} of 30 finished before it ended, after {took:.1f} s")
@@ -48,15 +48,15 @@ def test_everything_stopped_under_load(project: Path, tmp_path: Path, cell: Reco
         service.enqueue(50, 2)
         service.enqueue(50, 2, task="blocking_probe", first=50)
         with Clients(service, 2) as clients:
-            until("load", 120, lambda: clients.have_been_promised(40))
-            until("starts", 120, lambda: has_started(service, 10))
+            until("load", 300, lambda: clients.have_been_promised(40))
+            until("starts", 300, lambda: has_started(service, 10))
             # All are told before any is waited for.
             to_stop = {*service.webs, *service.workers}
             for process in to_stop:
                 process.send_signal(signal.SIGTERM)
             took = max(process.wait(GRACE_SECONDS) for process in to_stop)
         service.start()
-        until("success of all", 180, service.all_succeeded)
+        until("success of all", 300, service.all_succeeded)
         audit = audited(service, service.count())
         assert service.count() >= 100 + len(clients.promised)
         assert audit.begun_again == 0
@@ -71,7 +71,7 @@ def test_everything_stopped_under_load(project: Path, tmp_path: Path, cell: Reco
 @on_every_engine
 def test_worker_stopped_during_a_long_job(service: Service, cell: Recorder) -> None:
     service.enqueue(1, 90, task="long_at_first")
-    until("a start", 60, lambda: has_started(service, 1))
+    until("a start", 180, lambda: has_started(service, 1))
     try:
         seconds = service.worker.stop(signal.SIGTERM, GRACE_SECONDS)
         how = f"gave the job back, and ended after {seconds:.1f} s"
@@ -79,7 +79,7 @@ def test_worker_stopped_during_a_long_job(service: Service, cell: Recorder) -> N
         service.worker.stop()
         how = f"still waited for the job when it was killed after {GRACE_SECONDS} s"
     service.worker.start()
-    took = until("success", 120, service.all_succeeded)
+    took = until("success", 300, service.all_succeeded)
     cell(
         audited(service, 1),
         f"the worker {how}",
