@@ -12,7 +12,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint fmt sync settings release render-all check-all clean
+.PHONY: help demo test faults lint fmt sync settings docs release render-all check-all clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ sync: $(UV) ## write copier.yml from cookiecutter.json and the rules of the hook
 
 settings: $(UV) ## write what the project says of its settings, from its code
 	$(RUN) python scripts/sync_settings.py
+
+docs: $(UV) ## show in the README what a user gets, from real runs
+	$(RUN) python scripts/show.py
 
 release: $(UV) ## stamp, commit and tag a version (VERSION=v1.2.3)
 	$(RUN) python scripts/release.py $(VERSION)

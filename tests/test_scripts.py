@@ -43,3 +43,8 @@ def test_render_all_removes_nothing_that_it_did_not_write(tmp_path: Path) -> Non
     assert rendered.returncode != 0
     assert "is in the way" in rendered.stdout
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
+
+
+def test_the_readme_shows_the_questions_and_the_tree_as_they_are() -> None:
+    shown = run("show.py", "--check")
+    assert shown.returncode == 0, shown.stdout
