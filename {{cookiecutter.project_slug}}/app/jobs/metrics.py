@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 3
 # An outcome may be seen later than it says: commits take a while, and clocks differ.
 OVERLAP = timedelta(seconds=30)
+SHOWN = (Status.QUEUED, Status.RUNNING, Status.FAILED)
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
 
 before = aliased(Job)
@@ -44,7 +45,8 @@ def not_succeeded(now: datetime) -> Executable:
             func.min(case((is_due, could_start_at), (is_running, Job.started_at))).label("since"),
         )
         .outerjoin(before, before.id == Job.after_id)
-        .where(NOT_SUCCEEDED)
+        # The second says nothing new, but shows SQLite which index is the small one.
+        .where(Job.status.in_(SHOWN), NOT_SUCCEEDED)
         .group_by(Job.task, Job.status)
     )
 
