@@ -1,10 +1,12 @@
 """The database: what tables are made of, and sessions that read or write."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -18,6 +20,8 @@ from sqlalchemy.types import TypeDecorator
 from app.connections import DatabaseAway, create_engine, create_reading_engine, is_sqlite
 from app.settings import get_settings
 from app.tracing import exported
+
+Result = TypeVar("Result")
 
 # What is started together with its database may be up before it.
 START_SECONDS = 30
@@ -67,6 +71,28 @@ class Database:
         async with self.write.begin() as session:
             await session.connection()
             yield session
+
+    async def persist(
+        self, change: Callable[[AsyncSession], Awaitable[Result]], patience: timedelta
+    ) -> Result:
+        """Have it written, by a database that may be away for a while."""
+        patient_until = monotonic() + patience.total_seconds()
+        while True:
+            try:
+                async with self.turn_to_write() as session:
+                    return await change(session)
+            except DatabaseAway:
+                if monotonic() > patient_until:
+                    raise
+            await asyncio.sleep(1)
+
+    async def until_it_answers(self) -> None:
+        while True:
+            with suppress(DatabaseAway):
+                async with self.read() as session:
+                    await session.connection()
+                return
+            await asyncio.sleep(1)
 
     async def is_migrated(self) -> bool:
         def current(connection: Connection) -> set[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app import discretion, log, tracing
+from app.connections import DatabaseAway
 from app.db import Database
 from app.jobs import Job, Task, ledger
 from app.jobs.threads import run_in_thread
@@ -29,8 +30,11 @@ class Unrunnable(Exception):
 async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
     """Run a job, if it is due and nobody else has it; return the jobs that it released."""
     lease = get_settings().jobs_lease
-    async with database.turn_to_write() as session:
-        job = await ledger.claim(session, job_id, lease)
+    try:
+        job = await database.persist(lambda session: ledger.claim(session, job_id, lease), lease)
+    except DatabaseAway as error:
+        logger.warning("a job cannot be begun, and will be later: %s", error)
+        return []
     if job is None:
         async with database.read() as session:
             if await session.get(Job, job_id) is None:
@@ -43,7 +47,9 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
                 return await _try(database, job, lease, about)
         except ledger.LeaseLost:
             logger.warning("job lost its lease, so this try is not recorded", extra=about)
-            return []
+        except DatabaseAway as error:
+            logger.error("job will run again, its end is not recorded: %s", error, extra=about)
+        return []
 
 
 async def _try(
@@ -53,7 +59,7 @@ async def _try(
     try:
         released = await _run(database, job, lease)
     except asyncio.CancelledError:
-        with suppress(ledger.LeaseLost):
+        with suppress(ledger.LeaseLost, DatabaseAway):
             async with database.turn_to_write() as session:
                 await ledger.give_back(session, job)
         logger.warning("job given back, because this process stops", extra=about)
@@ -62,13 +68,11 @@ async def _try(
         raise
     except (Exception, SystemExit) as error:
         tracing.record_failure(error)
-        async with database.turn_to_write() as session:
-            status = await ledger.fail(
-                session,
-                job,
-                discretion.discreet(f"{type(error).__name__}: {error}"),
-                for_good=isinstance(error, Unrunnable),
-            )
+        reason = discretion.discreet(f"{type(error).__name__}: {error}")
+        is_final = isinstance(error, Unrunnable)
+        status = await database.persist(
+            lambda session: ledger.fail(session, job, reason, for_good=is_final), lease
+        )
         logger.exception("job failed", extra={**about, "status": status})
         return []
     logger.info("job succeeded", extra=about)
@@ -88,9 +92,14 @@ async def _run(database: Database, job: Job, lease: timedelta) -> list[Job]:
         if task.is_async:
             await task.function(**arguments)
         else:
+<<<<<<< HEAD
             await run_in_thread(partial(task.function, **arguments))
     async with database.turn_to_write() as session:
         return await ledger.succeed(session, job, lease)
+=======
+            await _in_thread(partial(task.function, **arguments))
+    return await database.persist(lambda session: ledger.succeed(session, job, lease), lease)
+>>>>>>> 8b71fa0 (Wait for a database that is away, instead of losing the end of a job or draining the broker)
 
 
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
@@ -137,5 +146,5 @@ async def _renew(database: Database, job: Job, lease: timedelta, deadline: async
                 await ledger.renew(session, job, lease)
         except ledger.LeaseLost:
             deadline.reschedule(0)
-        except Exception:
-            logger.warning("the lease of a job could not be renewed", exc_info=True)
+        except Exception as error:
+            logger.warning("the lease of a job could not be renewed: %r", error)

@@ -9,8 +9,8 @@ from time import monotonic
 from typing import Protocol
 
 from sqlalchemy import ColumnElement
-from sqlalchemy.exc import SQLAlchemyError
 
+from app.connections import DatabaseAway
 from app.db import Database
 from app.jobs import Job, Status, outbox
 from app.settings import get_settings
@@ -51,7 +51,7 @@ class Relay:
         try:
             for position, job in enumerate(jobs):
                 if self._is_cut_off or not await self._send(job):
-                    await self._let_go(jobs[position:])
+                    await self._hold(jobs[position:], None)
                     return
         finally:
             keeping.cancel()
@@ -74,6 +74,11 @@ class Relay:
         while True:
             try:
                 await self.relay()
+            except DatabaseAway as error:
+                logger.warning("the relay cannot work: %r", error)
+                await self._database.until_it_answers()
+                # Whoever runs a job renews its lease first, which could not be done meanwhile.
+                await asyncio.sleep(self._lease.total_seconds() / 2)
             except Exception as error:
                 logger.warning("the relay cannot work: %r", error)
             await asyncio.sleep(self._interval)
@@ -138,11 +143,8 @@ class Relay:
             await asyncio.sleep(self._lease.total_seconds() / 3)
             await self._hold(jobs, self._lease)
 
-    async def _let_go(self, jobs: Sequence[Job]) -> None:
-        await self._hold(jobs, None)
-
     async def _hold(self, jobs: Sequence[Job], lease: timedelta | None) -> None:
         # If this fails, the lease ends by itself.
-        with suppress(SQLAlchemyError):
+        with suppress(DatabaseAway):
             async with self._database.turn_to_write() as session:
                 await outbox.hold(session, jobs, lease)
