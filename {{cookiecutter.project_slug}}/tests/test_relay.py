@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.connections import DatabaseAway
 from app.db import Database, utc_now
 from app.jobs import Job, Status
 from app.jobs import relay as relay_module
@@ -200,6 +201,29 @@ async def test_a_running_relay_outlives_a_broker_that_is_down(
     async with Relay(database, engine).running():
         await eventually(is_refused)
         engine.is_down = False
+        await eventually(is_sent)
+
+
+class RelayThatFindsTheDatabaseAway(Relay):
+    is_away = True
+
+    async def relay(self) -> None:
+        if self.is_away:
+            self.is_away = False
+            raise DatabaseAway("the database is restarted")
+        await super().relay()
+
+
+async def test_a_running_relay_outlives_a_database_that_is_away(
+    database: Database, engine: FakeEngine, environ: Environ
+) -> None:
+    environ(JOBS_LEASE_SECONDS="1", JOBS_RELAY_SECONDS="0.02")
+    job = await add_job(database)
+
+    async def is_sent() -> bool:
+        return engine.sent == [job.id]
+
+    async with RelayThatFindsTheDatabaseAway(database, engine).running():
         await eventually(is_sent)
 
 

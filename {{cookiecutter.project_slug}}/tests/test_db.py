@@ -1,0 +1,54 @@
+"""Writing to a database that may be away for a while."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.connections import DatabaseAway
+from app.db import Database, open_database
+from app.jobs.perform import perform
+from app.users.models import AuditEntry
+from tests.conftest import Environ
+from tests.rows import rows
+from tests.test_health import REFUSED
+
+
+class Change:
+    """Writes an entry, unless the database is away; and says how often it was asked to."""
+
+    def __init__(self, times_away: int) -> None:
+        self.tries = 0
+        self._times_away = times_away
+
+    async def __call__(self, session: AsyncSession) -> str:
+        self.tries += 1
+        session.add(AuditEntry(event="written", subject=str(self.tries)))
+        await session.flush()
+        if self.tries <= self._times_away:
+            raise DatabaseAway("the database is restarted")
+        return "done"
+
+
+async def test_what_must_be_written_is_written_once_when_the_database_is_back(
+    database: Database,
+) -> None:
+    assert await database.persist(Change(times_away=1), timedelta(seconds=30)) == "done"
+    assert [entry.subject for entry in await rows(database, AuditEntry)] == ["2"]
+
+
+async def test_patience_with_the_database_has_an_end(database: Database) -> None:
+    change = Change(times_away=1)
+    with pytest.raises(DatabaseAway):
+        await database.persist(change, timedelta(0))
+    assert change.tries == 1
+
+
+async def test_a_job_that_cannot_be_begun_is_left_to_the_relay(
+    environ: Environ, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ(JOBS_LEASE_SECONDS="1")
+    async with open_database(REFUSED) as database:
+        assert await perform(database, uuid.uuid4()) == []
+    assert "a job cannot be begun, and will be later" in caplog.text
