@@ -92,14 +92,8 @@ async def _run(database: Database, job: Job, lease: timedelta) -> list[Job]:
         if task.is_async:
             await task.function(**arguments)
         else:
-<<<<<<< HEAD
             await run_in_thread(partial(task.function, **arguments))
-    async with database.turn_to_write() as session:
-        return await ledger.succeed(session, job, lease)
-=======
-            await _in_thread(partial(task.function, **arguments))
     return await database.persist(lambda session: ledger.succeed(session, job, lease), lease)
->>>>>>> 8b71fa0 (Wait for a database that is away, instead of losing the end of a job or draining the broker)
 
 
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
