@@ -22,6 +22,10 @@ from app.uow import unit_of_work
 
 logger = logging.getLogger(__name__)
 
+# How long the end of a job waits for a database that is away, from which nobody else can take it.
+# It is less than what the engines give a job beyond the limit of its task.
+PATIENCE = timedelta(seconds=20)
+
 
 class Unrunnable(Exception):
     """The job does not fit the code, and another try would not change that."""
@@ -71,9 +75,11 @@ async def _try(
         reason = discretion.discreet(f"{type(error).__name__}: {error}")
         is_final = isinstance(error, Unrunnable)
         status = await database.persist(
-            lambda session: ledger.fail(session, job, reason, for_good=is_final), lease
+            lambda session: ledger.fail(session, job, reason, for_good=is_final), PATIENCE
         )
-        logger.exception("job failed", extra={**about, "status": status})
+        # An outage is told in one line; what is wrong in a task needs to be found.
+        has_trace = not isinstance(error, DatabaseAway)
+        logger.exception("job failed", exc_info=has_trace, extra={**about, "status": status})
         return []
     logger.info("job succeeded", extra=about)
     return released
@@ -93,7 +99,7 @@ async def _run(database: Database, job: Job, lease: timedelta) -> list[Job]:
             await task.function(**arguments)
         else:
             await run_in_thread(partial(task.function, **arguments))
-    return await database.persist(lambda session: ledger.succeed(session, job, lease), lease)
+    return await database.persist(lambda session: ledger.succeed(session, job, lease), PATIENCE)
 
 
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
