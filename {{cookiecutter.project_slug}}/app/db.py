@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -84,14 +84,6 @@ class Database:
             except DatabaseAway:
                 if monotonic() > patient_until:
                     raise
-            await asyncio.sleep(1)
-
-    async def until_it_answers(self) -> None:
-        while True:
-            with suppress(DatabaseAway):
-                async with self.read() as session:
-                    await session.connection()
-                return
             await asyncio.sleep(1)
 
     async def is_migrated(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import Protocol
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 
 from app.connections import DatabaseAway
 from app.db import Database
@@ -41,6 +41,7 @@ class Relay:
         self._engine = engine
         self._lanes: set[asyncio.Task[None]] = set()
         self._is_cut_off = False
+        self._is_database_away = False
         self._interval = get_settings().jobs_relay_seconds
         self._lease = get_settings().jobs_lease
         self._look_for_lost_at = monotonic()
@@ -73,15 +74,21 @@ class Relay:
     async def _look(self) -> None:
         while True:
             try:
+                if self._is_database_away:
+                    await self._let_others_renew()
                 await self.relay()
-            except DatabaseAway as error:
-                logger.warning("the relay cannot work: %r", error)
-                await self._database.until_it_answers()
-                # Whoever runs a job renews its lease first, which could not be done meanwhile.
-                await asyncio.sleep(self._lease.total_seconds() / 2)
             except Exception as error:
-                logger.warning("the relay cannot work: %r", error)
+                if not self._is_database_away:
+                    logger.warning("the relay cannot work: %r", error)
+                self._is_database_away = isinstance(error, DatabaseAway)
             await asyncio.sleep(self._interval)
+
+    async def _let_others_renew(self) -> None:
+        """Once the database is back: whoever runs a job could not renew its lease meanwhile."""
+        async with asyncio.timeout(self._lease.total_seconds()), self._database.read() as session:
+            await session.execute(select(1))
+        await asyncio.sleep(self._lease.total_seconds() / 2)
+        self._is_database_away = False
 
     async def relay(self) -> None:
         """Send what is due and in nobody's hand."""
