@@ -39,12 +39,16 @@ class Timetable:
             await asyncio.wait([looking])
 
     async def _look(self) -> None:
+        is_hindered = False
         while True:
             wait = self._interval
             try:
                 wait = min(wait, await self.enqueue_due())
+                is_hindered = False
             except Exception as error:
-                logger.warning("no schedule can be kept: %r", error)
+                if not is_hindered:
+                    logger.warning("no schedule can be kept: %r", error)
+                is_hindered = True
             await asyncio.sleep(wait.total_seconds())
 
     async def enqueue_due(self) -> timedelta:
