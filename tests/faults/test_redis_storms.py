@@ -19,10 +19,10 @@ from storm import Storm
 
 pytestmark = pytest.mark.slow
 
-RECOVERY_SECONDS = 60
+RECOVERY_SECONDS = 300
 # More than a busy machine needs, and less than a request that waited for Redis again and again.
 SLOWEST_MEDIAN = 5
-PROMISE = "users are registered at once; what follows runs within a minute of its end"
+PROMISE = "users are registered at once, and what follows runs after its end"
 
 
 def weathered(storm: Storm, cell: Recorder) -> None:
