@@ -44,7 +44,7 @@ MAY_DIFFER_BY_ENGINE = {
     "pyproject.toml",
     "tests/broker.py",
 }
-# Statements, which no formatter can stretch: what a newcomer reads in an hour.
+# Statements, which no formatter can stretch: what a newcomer reads in an afternoon.
 MAX_STATEMENTS_OF_APP = 1350
 MAX_LINES_OF_A_FILE = 160
 
