@@ -64,7 +64,8 @@ class Work:
 
 # What the engines owe takes minutes to prove: test_projects.py does so, of files with the same
 # bytes, and test_waiting_jobs.py starts the processes after a change.
-WHOLE = [["mypy"], ["pytest", "--quiet", "--ignore=tests/test_contract.py"]]
+OWED = ("contract", "outages", "over_the_wire", "watching")
+WHOLE = [["mypy"], ["pytest", "--quiet", *(f"--ignore=tests/test_{name}.py" for name in OWED)]]
 QUICK = [["pytest", "--quiet", "tests/test_greetings.py", "tests/test_users_routes.py"]]
 
 

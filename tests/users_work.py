@@ -54,13 +54,16 @@ async def test_a_greeting_is_written_down(client: httpx.AsyncClient, database: D
     [entry] = await rows(database, AuditEntry)
     assert (entry.event, entry.subject) == ("greeted", "example.com")
 """
-LAST_SETTING = '    """How often the relay looks for jobs to send."""\n'
+LAST_SETTING = '    """For how long jobs are remembered that have failed, and can be retried."""\n'
 SETTING = f"""\
 {LAST_SETTING}
     greeting: str = "Hello"
     \"\"\"How to greet.\"\"\"
 """
-LAST_ROW = "| `JOBS_RELAY_SECONDS` | `1` | How often the relay looks for jobs to send. |\n"
+LAST_ROW = (
+    "| `JOBS_FAILED_RETENTION_DAYS` | `365` "
+    "| For how long jobs are remembered that have failed, and can be retried. |\n"
+)
 SERVER = """
   cache:
     image: valkey/valkey:8-alpine

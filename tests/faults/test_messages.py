@@ -70,6 +70,7 @@ def test_jobs_that_no_longer_fit(service: Service, cell: Recorder) -> None:
     promise="each runs once",
 )
 @on_every_engine
+@pytest.mark.slow
 def test_fifty_deliveries(project: Path, tmp_path: Path, cell: Recorder) -> None:
     with running(project, tmp_path, webs=2, workers=2) as service:
         jobs = service.enqueue(10, 0.5, sender="nobody")

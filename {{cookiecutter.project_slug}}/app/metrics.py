@@ -1,6 +1,7 @@
 """What Prometheus asks for: the requests to this process, and the jobs of the service."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import iter_route_contexts
 from prometheus_client import (
     CollectorRegistry,
@@ -52,7 +53,7 @@ def template_of(scope: Scope) -> str:
     return "none"
 
 
-@router.get("/metrics", dependencies=[OpsOnly])
+@router.get("/metrics", dependencies=[OpsOnly], response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     found: Metrics = request.app.state.metrics
     await found.jobs.update(request.state.database)
