@@ -12,7 +12,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint fmt sync settings docs newcomer release render-all check-all clean
+.PHONY: help demo test faults lint fmt sync settings docs release render-all check-all clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,9 +43,6 @@ settings: $(UV) ## write what the project says of its settings, from its code
 
 docs: $(UV) ## show in the README what a user gets, from real runs
 	$(RUN) python scripts/show.py
-
-newcomer: $(UV) ## time the way from the answers to a green test run, and write it into the README
-	$(RUN) python scripts/newcomer.py
 
 release: $(UV) ## stamp, commit and tag a version (VERSION=v1.2.3)
 	$(RUN) python scripts/release.py $(VERSION)
