@@ -18,6 +18,7 @@ from tests.rows import add_job, reread, store
 
 ADDRESS = "ada@example.com"
 NAME = "Ada O'Connor"
+PHONE = "+44 20 7946 0958"
 
 
 @pytest.fixture(params=[JsonFormatter, TextFormatter])
@@ -51,11 +52,11 @@ async def test_an_error_that_quotes_what_the_job_was_given_is_told_without_it(
         except LookupError as error:
             raise ValueError(f"cannot call {names} at {numbers}") from error
 
-    error = await error_of(database, await store(database, call.job([NAME], {ADDRESS: "555"})))
+    error = await error_of(database, await store(database, call.job([NAME], {ADDRESS: PHONE})))
     assert error == """ValueError: cannot call ["***"] at {'***': '***'}"""
     assert "ValueError: cannot call" in logged.getvalue()
     assert "LookupError: there is no ***" in logged.getvalue()
-    assert [secret for secret in (NAME, ADDRESS, "555") if secret in logged.getvalue()] == []
+    assert [secret for secret in (NAME, ADDRESS, PHONE) if secret in logged.getvalue()] == []
 
 
 @pytest.mark.usefixtures("own_tasks")
