@@ -4,15 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, DateTime, Dialect, MetaData
+from sqlalchemy import DateTime, Dialect, MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -22,10 +17,6 @@ from app.settings import get_settings
 from app.tracing import exported
 
 Result = TypeVar("Result")
-
-# What is started together with its database may be up before it.
-START_SECONDS = 30
-MIGRATIONS = Config(Path(__file__).parent.parent / "alembic.ini")
 
 
 def utc_now() -> datetime:
@@ -86,14 +77,6 @@ class Database:
                     raise
             await asyncio.sleep(1)
 
-    async def is_migrated(self) -> bool:
-        def current(connection: Connection) -> set[str]:
-            return set(MigrationContext.configure(connection).get_current_heads())
-
-        async with self.read() as session:
-            found = await (await session.connection()).run_sync(current)
-        return found == set(ScriptDirectory.from_config(MIGRATIONS).get_heads())
-
 
 @asynccontextmanager
 async def open_database(url: str) -> AsyncIterator[Database]:
@@ -107,15 +90,3 @@ async def open_database(url: str) -> AsyncIterator[Database]:
             stack.push_async_callback(reading_engine.dispose)
         stack.enter_context(exported(engine.sync_engine, reading_engine.sync_engine))
         yield Database(engine, reading_engine)
-
-
-async def migrate() -> None:
-    """Bring the database that the settings name to the newest schema, once it answers."""
-    for seconds_left in reversed(range(START_SECONDS)):
-        try:
-            await asyncio.to_thread(command.upgrade, MIGRATIONS, "head")
-            return
-        except DatabaseAway:
-            if not seconds_left:
-                raise
-            await asyncio.sleep(1)

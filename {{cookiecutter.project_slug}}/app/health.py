@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from app.db import Database
 from app.jobs.relay import Engine
+from app.schema import is_migrated
 
 router = APIRouter(prefix="/health", tags=["health"])
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ async def ready(request: Request, response: Response) -> Readiness:
 
 
 async def _check_database(database: Database) -> str:
-    return "ok" if await database.is_migrated() else "not the code's schema: alembic upgrade head"
+    return "ok" if await is_migrated(database) else "not the code's schema: alembic upgrade head"
 
 
 async def _check_broker(engine: Engine) -> str:

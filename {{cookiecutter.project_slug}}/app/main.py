@@ -8,7 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from app import health
 from app.access import AccessLog
-from app.db import Database, migrate, open_database
+from app.db import Database, open_database
 from app.errors import PROBLEMS, add_error_handlers
 from app.guards import BodyLimit, SafeHeaders, TrustedHosts
 from app.jobs.engine import connect
@@ -18,6 +18,7 @@ from app.jobs.timetable import Timetable
 from app.log import configure_logging
 from app.metrics import Metrics
 from app.metrics import router as metrics
+from app.schema import migrate
 from app.settings import get_settings
 from app.tracing import is_routine
 from app.users.routes import router as users

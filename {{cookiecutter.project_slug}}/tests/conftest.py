@@ -11,9 +11,10 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from app.db import Database, migrate, open_database
+from app.db import Database, open_database
 from app.jobs.relay import Engine, Relay
 from app.main import State, create_app
+from app.schema import migrate
 from app.settings import Settings, get_settings
 from app.tasks import tasks
 from tests.broker import Broker, running_broker

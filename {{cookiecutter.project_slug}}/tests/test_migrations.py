@@ -7,7 +7,8 @@ import sys
 import pytest
 from alembic import command
 
-from app.db import MIGRATIONS, Database, migrate, open_database
+from app.db import Database, open_database
+from app.schema import MIGRATIONS, is_migrated, migrate
 from app.settings import get_settings
 from tests.conftest import Environ
 from tests.database import Server
@@ -21,23 +22,23 @@ def empty_database(server: Server, environ: Environ) -> str:
     return url
 
 
-async def is_migrated() -> bool:
+async def has_newest_schema() -> bool:
     async with open_database(get_settings().database_url) as database:
-        return await database.is_migrated()
+        return await is_migrated(database)
 
 
 async def test_an_empty_database_is_not_migrated(empty_database: str) -> None:
-    assert not await is_migrated()
+    assert not await has_newest_schema()
 
 
 async def test_an_empty_database_is_brought_to_the_newest_schema(empty_database: str) -> None:
     await migrate()
-    assert await is_migrated()
+    assert await has_newest_schema()
 
 
 async def test_a_migrated_database_can_be_migrated_again(database: Database) -> None:
     await migrate()
-    assert await database.is_migrated()
+    assert await is_migrated(database)
 
 
 async def test_the_models_and_the_migrations_agree(database: Database) -> None:
@@ -46,9 +47,9 @@ async def test_the_models_and_the_migrations_agree(database: Database) -> None:
 
 async def test_every_migration_can_be_taken_back_and_made_again(database: Database) -> None:
     await asyncio.to_thread(command.downgrade, MIGRATIONS, "base")
-    assert not await database.is_migrated()
+    assert not await is_migrated(database)
     await migrate()
-    assert await database.is_migrated()
+    assert await is_migrated(database)
 
 
 def test_processes_that_migrate_at_once_do_not_disturb_each_other(empty_database: str) -> None:
@@ -58,4 +59,4 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(empty_database
     ]
     ends = [(process.communicate()[1], process.returncode) for process in processes]
     assert ends == [("", 0)] * 2
-    assert asyncio.run(is_migrated())
+    assert asyncio.run(has_newest_schema())

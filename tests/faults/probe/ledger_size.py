@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event, text
 
-from app.db import Database, migrate, open_database, utc_now
+from app.db import Database, open_database, utc_now
 from app.jobs import Job, Status
 from app.jobs.housekeeping import prune_jobs
 from app.jobs.perform import perform
@@ -20,6 +20,7 @@ from app.jobs.relay import Relay
 from app.jobs.routes import list_jobs
 from app.jobs.schemas import JobFilter
 from app.jobs.timetable import Timetable
+from app.schema import migrate
 from app.settings import get_settings
 from app.uow import unit_of_work
 from app.users.tasks import write_audit_log
