@@ -115,7 +115,7 @@ def running_world(
             "API_TOKEN": secrets.token_hex(),
             "TRUSTED_HOSTS": "127.0.0.1",
             "JOBS_LEASE_SECONDS": str(lease_seconds),
-            "JOBS_RELAY_SECONDS": "0.1",
+            "JOBS_RELAY_SECONDS": "0.2",
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(mail_server.port),
             "SMTP_SECURITY": "none",

@@ -145,6 +145,7 @@ class Service:
         """Wait for what must come, and not for longer than the processes live."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         restarts = 0
+        asked = time.monotonic()
         while not (found := condition()):
             if self.worker is not self.web and not self.worker.is_running:
                 # A worker may end when its broker does: a process manager starts it again.
@@ -152,7 +153,9 @@ class Service:
                 restarts += 1
             if not self.web.is_running or restarts > MOST_RESTARTS or time.monotonic() > deadline:
                 pytest.fail(f"it did not come to that; the end of the log:\n{self.log[-8000:]}")
-            time.sleep(0.05)
+            # Who is asked all the time does nothing else.
+            time.sleep(0.05 + 2 * (time.monotonic() - asked))
+            asked = time.monotonic()
         return found
 
     def _is_live(self) -> bool:

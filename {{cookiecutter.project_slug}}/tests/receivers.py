@@ -153,7 +153,7 @@ def running_webhook_receiver() -> Iterator[WebhookReceiver]:
 
     with Server(("127.0.0.1", 0), Handler) as server:
         receiver.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
             yield receiver

@@ -1,16 +1,14 @@
 """What every engine owes, proved with the real processes and over HTTP only."""
 
-import asyncio
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from time import perf_counter
 
 import pytest
 
 from tests.broker import Broker
 from tests.conftest import Environ
-from tests.contract import World, make_due, running_world
+from tests.contract import World, running_world
 from tests.database import Server
 
 EVERY_TASK = ["write_audit_log", "send_welcome_email", "push_webhook"]
@@ -18,8 +16,6 @@ EVERY_TASK = ["write_audit_log", "send_welcome_email", "push_webhook"]
 PROMPTLY_SECONDS = 5
 # So that a killed process is soon known to be gone.
 SHORT_LEASE_SECONDS = 3
-# So that no process is taken for dead, however busy the machine is.
-LONG_LEASE_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -181,23 +177,3 @@ def test_a_line_of_the_log_is_json_and_names_its_request_and_its_job(world: Worl
     assert [line["event"] for line in about_job] == ["job started", "job succeeded"]
     registration = [line for line in requests if line["event"] == "POST /users"][-1]
     assert {line["request_id"] for line in about_job} == {registration["request_id"]}
-
-
-def test_processes_side_by_side_run_no_job_twice(world: World, tmp_path: Path) -> None:
-    world.service.terminate()  # a world of its own, with another lease, takes its place
-    url, broker = world.database_url, world.broker
-    with running_world(url, broker, tmp_path, LONG_LEASE_SECONDS) as own_world:
-        with own_world.service.another():
-            jobs = [own_world.until_succeeded(job) for job in own_world.register_many(20)]
-        assert {job["attempts"] for job in jobs} == {1}
-        assert len(own_world.mail_server.messages) == 20
-        assert len(own_world.webhook_receiver.webhooks) == 20
-
-
-def test_of_processes_side_by_side_one_enqueues_what_is_due(world: World) -> None:
-    with world.service.another():
-        world.service.until(lambda: asyncio.run(make_due("prune_jobs")))
-        world.service.until(lambda: world.jobs_of("prune_jobs"))
-        [job] = world.jobs_of("prune_jobs")
-        assert world.until_succeeded(job)["attempts"] == 1
-    assert len(world.jobs_of("prune_jobs")) == 1

@@ -1,4 +1,4 @@
-"""What operators see of a service, whatever runs its jobs: proved with the real processes."""
+"""A service that nothing disturbs: no job runs twice, and operators see what happens."""
 
 import asyncio
 import json
@@ -14,11 +14,12 @@ from app.settings import get_settings
 from tests.broker import Broker
 from tests.collector import Collector, running_collector
 from tests.conftest import Environ
-from tests.contract import World, running_world
+from tests.contract import World, make_due, running_world
 from tests.database import Server
 from tests.rows import add_job, rows
 from tests.scrape import Scrape
 
+# So that no process is taken for dead, however busy the machine is.
 LEASE_SECONDS = 300
 
 
@@ -47,6 +48,7 @@ def lasting_world(
 def world(lasting_world: World, broker: Broker, environ: Environ) -> World:
     """The service, up and idle, whatever the test before has done to it."""
     environ(DATABASE_URL=lasting_world.database_url)
+    lasting_world.mail_server.reset()
     lasting_world.webhook_receiver.reset()
     lasting_world.service.start()
     return lasting_world
@@ -92,6 +94,24 @@ def test_the_metrics_agree_with_the_ledger(world: World) -> None:
     assert increase("job_wait_duration_seconds_sum") == pytest.approx(waited)
     assert now.by("jobs", "task", "status") == {("write_audit_log", "failed"): 10}
     assert increase("http_request_duration_seconds_count", route="/users", status="201") == 30
+
+
+def test_processes_side_by_side_run_no_job_twice(world: World) -> None:
+    with world.service.another():
+        jobs = [world.until_succeeded(job) for job in world.register_many(20)]
+    assert {job["attempts"] for job in jobs} == {1}
+    assert len(world.mail_server.messages) == 20
+    assert len(world.webhook_receiver.webhooks) == 20
+
+
+def test_of_processes_side_by_side_one_enqueues_what_is_due(world: World) -> None:
+    known = len(world.jobs_of("prune_jobs"))
+    with world.service.another():
+        world.service.until(lambda: asyncio.run(make_due("prune_jobs")))
+        world.service.until(lambda: len(world.jobs_of("prune_jobs")) > known)
+        job = world.jobs_of("prune_jobs")[0]
+        assert world.until_succeeded(job)["attempts"] == 1
+    assert len(world.jobs_of("prune_jobs")) == known + 1
 
 
 def test_a_request_and_its_jobs_are_one_trace(world: World, collector: Collector) -> None:
