@@ -38,11 +38,11 @@ class Result:
         return "\n".join(self.output.splitlines()[-lines:])
 
 
-def run_check(name: str, project: Path) -> Result:
+def run_check(name: str, project: Path, **settings: str) -> Result:
     done = subprocess.run(
         CHECKS[name],
         cwd=project,
-        env=environment(),
+        env=environment(**settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,5 +1,6 @@
 """A bad answer: the same verdict by each tool, one clear line, and nothing written."""
 
+import itertools
 import json
 import re
 import runpy
@@ -74,11 +75,19 @@ def left_in(folder: Path) -> list[str]:
     return [path.relative_to(folder.parent).as_posix() for path in folder.parent.rglob("*")][1:]
 
 
-@pytest.mark.parametrize("tool", TOOLS)
-@pytest.mark.parametrize(("name", "value"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(
+    ("tool", "answer"),
+    [
+        *itertools.product(["cookiecutter", "copier"], REFUSED),
+        # It runs cookiecutter's hook.
+        ("cruft", "slug that climbs"),
+        ("cruft", "description of two lines"),
+    ],
+)
 def test_a_bad_answer_is_refused_in_one_line_and_leaves_nothing(
-    tool: str, name: str, value: str, repository: Path, folder: Path, home: dict[str, str]
+    tool: str, answer: str, repository: Path, folder: Path, home: dict[str, str]
 ) -> None:
+    name, value = REFUSED[answer]
     done = run(tool, repository, {name: value}, folder, home)
     said = [line for line in done.stdout.splitlines() if RULES[name][1] in line]
     assert done.returncode != 0

@@ -144,13 +144,8 @@ class Image:
             path.chmod(path.stat().st_mode & ~0o222)
 
 
-@pytest.fixture(scope="module", params=CHOICES["engine"])
-def built(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sources: Path
-) -> Iterator[tuple[Image, dict[str, Any]]]:
-    answers = {"engine": request.param, "database": "sqlite", "project_slug": "imaged"}
-    project = render(sources, answers, tmp_path_factory.mktemp("imaged"))
-    services = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))["services"]
+@contextmanager
+def built(project: Path) -> Iterator[Image]:
     # Not a folder of pytest's, which only we may enter.
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -158,7 +153,7 @@ def built(
         image = Image(project, root)
         image.build()
         image.make_read_only()
-        yield image, services
+        yield image
 
 
 def wait_until(what: str, condition: Callable[[], Any]) -> Any:
@@ -198,23 +193,33 @@ def redis(services: dict[str, Any], folder: Path) -> Iterator[int]:
             server.terminate()
 
 
-def test_nothing_that_runs_can_write_but_to_its_data(built: tuple[Image, dict[str, Any]]) -> None:
-    image, _ = built
+@pytest.mark.parametrize("engine", CHOICES["engine"])
+def test_nobody_runs_the_image_read_only_and_it_does_its_work(
+    engine: str, sources: Path, tmp_path: Path
+) -> None:
+    answers = {"engine": engine, "database": "sqlite", "project_slug": "imaged"}
+    project = render(sources, answers, tmp_path)
+    services = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    with built(project) as image:
+        is_nobodys_and_builds_nothing(image.final_stage)
+        can_write_to_its_data_only(image)
+        answers_a_request_and_runs_its_jobs(image, services, tmp_path)
+
+
+def is_nobodys_and_builds_nothing(stage: Stage) -> None:
+    assert stage.all("USER") == [str(NOBODY)]
+    assert not any(re.search(r"\b(uv|pip|apt-get)\b", run) for run in stage.all("RUN"))
+
+
+def can_write_to_its_data_only(image: Image) -> None:
     image.run('! touch app/x 2>/dev/null && ! touch .venv/x 2>/dev/null && touch "$HOME/x"')
 
 
-def test_the_last_stage_is_nobody_and_builds_nothing(built: tuple[Image, dict[str, Any]]) -> None:
-    image, _ = built
-    assert image.final_stage.all("USER") == [str(NOBODY)]
-    assert not any(re.search(r"\b(uv|pip|apt-get)\b", run) for run in image.final_stage.all("RUN"))
-
-
-def test_a_request_is_answered_and_its_jobs_run(
-    built: tuple[Image, dict[str, Any]], tmp_path: Path
+def answers_a_request_and_runs_its_jobs(
+    image: Image, services: dict[str, Any], folder: Path
 ) -> None:
-    image, services = built
     web, port = services["web"], free_port()
-    with redis(services, tmp_path) as redis_port:
+    with redis(services, folder) as redis_port:
         given = {name: image.inside(str(value)) for name, value in web["environment"].items()}
         given["SMTP_HOST"] = ""  # what becomes of a mail is not the image's
         given = {

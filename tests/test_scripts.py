@@ -18,7 +18,8 @@ def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.parametrize("engine", CHOICES["engine"])
+# The others are started by the same command in test_waiting_jobs.py.
+@pytest.mark.parametrize("engine", CHOICES["engine"][:2])
 def test_the_demo_shows_both_jobs_of_a_new_user_succeed(engine: str, tmp_path: Path) -> None:
     demo = run("demo.py", engine, "sqlite", tmp_path)
     assert demo.returncode == 0, demo.stdout

@@ -21,7 +21,7 @@ from app.users.tasks import send_welcome_email, write_audit_log
 
 
 async def main() -> None:
-    soon = timedelta(seconds=20)
+    soon = timedelta(seconds=10)
     url = get_settings().database_url
     async with open_database(url) as database, unit_of_work(database) as uow:
         queued = uow.enqueue(write_audit_log, "queued", "ada@example.com")

@@ -12,6 +12,8 @@ from process import Process, until
 from report import Recorder
 from service import Service, running
 
+pytestmark = pytest.mark.slow
+
 RECOVERY_SECONDS = 300
 
 
@@ -57,7 +59,6 @@ def test_three_kills_of_the_worker(service: Service, cell: Recorder) -> None:
     promise="every job runs",
 )
 @on_every_database
-@pytest.mark.slow
 def test_twenty_kills_of_two_workers(project: Path, tmp_path: Path, cell: Recorder) -> None:
     with running(project, tmp_path, webs=2, workers=2) as service:
         took, audit = kill_repeatedly(service, 1000, 20, 0.2, kill_group_or_child)
