@@ -9,9 +9,8 @@ import pytest
 from template import CHOICES, ROOT, combinations, name_of
 
 Answers = dict[str, str]
-ENGINES = CHOICES["engine"]
+ENGINES, DATABASES = CHOICES["engine"], CHOICES["database"]
 FRAGMENTS = ROOT / "templates" / "engines"
-FIRST_DATABASE = CHOICES["database"][0]
 
 
 def has_broker(answers: Answers) -> bool:
@@ -22,13 +21,23 @@ def on(chosen: list[Answers]) -> Any:
     return pytest.mark.parametrize("project", chosen, ids=name_of, indirect=True)
 
 
+def has_turn(answers: Answers) -> bool:
+    engine, database = ENGINES.index(answers["engine"]), DATABASES.index(answers["database"])
+    return (engine + database) % len(DATABASES) == 0
+
+
 EVERYWHERE = combinations("engine", "database")
+ON_FIRST_DATABASE = [answers for answers in EVERYWHERE if answers["database"] == DATABASES[0]]
+BY_TURNS = [answers for answers in EVERYWHERE if has_turn(answers)]
 # Where the database has no part in the fault, the first one stands for all.
-ON_FIRST_DATABASE = [answers for answers in EVERYWHERE if answers["database"] == FIRST_DATABASE]
 on_every_engine = on(ON_FIRST_DATABASE)
-on_every_database = on(EVERYWHERE)
 on_every_broker = on([answers for answers in ON_FIRST_DATABASE if has_broker(answers)])
-on_every_broker_and_database = on([answers for answers in EVERYWHERE if has_broker(answers)])
+# Where engine and database each have a part, but not with each other.
+on_every_engine_by_turns = on(BY_TURNS)
+on_every_broker_by_turns = on([answers for answers in BY_TURNS if has_broker(answers)])
+on_every_database = on(EVERYWHERE)
+on_postgresql = on([answers for answers in EVERYWHERE if answers["database"] == "postgresql"])
+on_sqlite = on([answers for answers in EVERYWHERE if answers["database"] == "sqlite"])
 NO_BROKER = "it has no broker"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from audit import audited
 from clients import Clients
-from matrix import fault, on_every_database, on_every_engine
+from matrix import fault, on_every_engine, on_every_engine_by_turns
 from process import until
 from report import Recorder
 from service import NO_ANSWER, Service, running
@@ -26,7 +26,7 @@ def is_dead(service: Service) -> bool:
     "The API is killed (`kill -9`) after its commit, before it sends a job, after it has sent one",
     promise="what was committed runs, even if the client never got its answer",
 )
-@on_every_database
+@on_every_engine_by_turns
 def test_api_killed_between_commit_and_send(service: Service, cell: Recorder) -> None:
     places = ["after_commit", "before_send", "after_send"]
     acknowledged = 0
@@ -67,7 +67,7 @@ def test_api_killed_while_its_relay_sends(service: Service, cell: Recorder) -> N
     "One of two APIs is killed (`kill -9`) five times while users are registered at both",
     promise="every job of an answered request runs",
 )
-@on_every_database
+@on_every_engine_by_turns
 def test_api_killed_under_load(project: Path, tmp_path: Path, cell: Recorder) -> None:
     with running(project, tmp_path, webs=2) as service:
         with Clients(service, 4) as clients:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from audit import audited, counts
-from matrix import NO_BROKER, fault, on_every_broker, on_every_broker_and_database
+from matrix import NO_BROKER, fault, on_every_broker, on_every_broker_by_turns
 from process import until
 from report import Recorder
 from service import Service, timed_registration
@@ -20,13 +20,14 @@ MEDIAN_ANSWER = 5
 
 
 @fault(
-    "5,000 jobs wait, for longer than a lease",
+    "2,000 jobs wait, for longer than a lease",
     promise="at most 1.2 messages per waiting job",
     elsewhere=NO_BROKER,
 )
 @on_every_broker
+@pytest.mark.long
 def test_a_healthy_backlog(service: Service, cell: Recorder) -> None:
-    service.enqueue(5000, 1)
+    service.enqueue(2000, 1)
     until("a full queue", 240, lambda: service.messages() > 0.9 * service.count("queued"))
     worst = 0.0
     started = time.monotonic()
@@ -44,7 +45,7 @@ def test_a_healthy_backlog(service: Service, cell: Recorder) -> None:
     promise="they are answered at once, and what follows runs when Redis is back",
     elsewhere=NO_BROKER,
 )
-@on_every_broker_and_database
+@on_every_broker_by_turns
 def test_redis_stopped(service: Service, cell: Recorder) -> None:
     service.register("first")
     until("success", 180, service.all_succeeded)

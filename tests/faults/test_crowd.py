@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from audit import audited
-from matrix import fault, on_every_database
+from matrix import fault, on_postgresql
 from process import until
 from report import Recorder
 from service import running
@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow
     "Nothing: 4 web processes and 2 workers (4 web processes on `background`), 2,000 jobs",
     promise="every job runs, and none is begun twice",
 )
-@on_every_database
+@on_postgresql
+@pytest.mark.long
 def test_crowd(project: Path, tmp_path: Path, cell: Recorder) -> None:
     # So that no process is taken for dead, however busy the machine is.
     with running(project, tmp_path, webs=4, workers=2, JOBS_LEASE_SECONDS="300") as service:

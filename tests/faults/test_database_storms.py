@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from audit import audited
-from matrix import EVERYWHERE, fault, on, on_every_database
+from matrix import fault, on_every_database, on_postgresql, on_sqlite
 from postgres import ServiceOnPostgreSQL, execute
 from process import until
 from report import Recorder
@@ -18,8 +18,6 @@ from storm import Storm
 pytestmark = pytest.mark.slow
 
 RECOVERY_SECONDS = 300
-on_postgresql = on([answers for answers in EVERYWHERE if answers["database"] == "postgresql"])
-on_sqlite = on([answers for answers in EVERYWHERE if answers["database"] == "sqlite"])
 
 # What the server says when its disk is full, said by every write of a job.
 FILL = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from audit import audited, counts, has_started
-from matrix import fault, on_every_database, on_every_engine
+from matrix import fault, on_every_engine, on_every_engine_by_turns
 from process import Process, until
 from report import Recorder
 from service import Service, running
@@ -106,7 +106,7 @@ def test_tasks_that_end_their_process(service: Service, cell: Recorder) -> None:
     "One of two workers is frozen (SIGSTOP) for longer than its lease; then its task returns",
     promise="the other one runs the job; what the frozen one did is not recorded",
 )
-@on_every_database
+@on_every_engine_by_turns
 @pytest.mark.slow
 def test_lease_lost(project: Path, tmp_path: Path, cell: Recorder) -> None:
     go_on = tmp_path / "go_on"

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from matrix import fault, on_every_database
+from matrix import fault, on_every_engine_by_turns
 from process import until
 from report import Recorder
 from service import Service, running
@@ -44,7 +44,7 @@ def runs(service: Service) -> int:
     f"A task is due every {PERIOD} s, and three web processes and two workers look after it",
     promise=f"in {WINDOW} s it runs {WINDOW // PERIOD} times, give or take one, once per due time",
 )
-@on_every_database
+@on_every_engine_by_turns
 def test_schedule_side_by_side(busy_service: Service, cell: Recorder) -> None:
     # Due times pass while the workers start.
     until("its pace", 60, lambda: keeps_pace(due_times(busy_service)))
@@ -63,7 +63,7 @@ def test_schedule_side_by_side(busy_service: Service, cell: Recorder) -> None:
     f"Every process is away for {MISSED} due times of a schedule",
     promise="one run makes up for all that were missed, and the next comes at its time",
 )
-@on_every_database
+@on_every_engine_by_turns
 def test_schedule_missed(busy_service: Service, cell: Recorder) -> None:
     until("the first", 60, lambda: bool(due_times(busy_service)))
     last = due_times(busy_service)[-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from audit import audited, counts, has_started
 from clients import Clients
-from matrix import fault, on_every_database, on_every_engine
+from matrix import fault, on_every_engine, on_every_engine_by_turns
 from process import until
 from report import Recorder
 from service import Service, running
@@ -42,7 +42,7 @@ def test_worker_stopped(service: Service, cell: Recorder) -> None:
     "Two APIs and two workers are asked to stop (SIGTERM) together, under load",
     promise="all end within 30 s, every job runs, and none runs twice",
 )
-@on_every_database
+@on_every_engine_by_turns
 def test_everything_stopped_under_load(project: Path, tmp_path: Path, cell: Recorder) -> None:
     with running(project, tmp_path, webs=2, workers=2) as service:
         service.enqueue(50, 2)
