@@ -30,8 +30,8 @@ def kill_group_or_child(process: Process) -> None:
 def test_twenty_kills_of_two_workers(project: Path, tmp_path: Path, cell: Recorder) -> None:
     """Half of the jobs are blocking; each kill comes at a point of progress drawn by lot."""
     with running(project, tmp_path, webs=2, workers=2) as service:
-        service.enqueue(JOBS // 2, 0.2, task="probe")
-        service.enqueue(JOBS // 2, 0.2, task="blocking_probe", first=JOBS // 2)
+        service.enqueue(JOBS // 2, 0.1, task="probe")
+        service.enqueue(JOBS // 2, 0.1, task="blocking_probe", first=JOBS // 2)
         for finished in sorted(random.sample(range(JOBS // 20, JOBS * 9 // 10), KILLS)):
             until("progress", 300, partial(has_finished, service, finished))
             victim = random.choice(service.workers)

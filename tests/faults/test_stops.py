@@ -24,18 +24,19 @@ GRACE_SECONDS = 30
 )
 @on_every_engine
 def test_worker_stopped(service: Service, cell: Recorder) -> None:
-    service.enqueue(15, 3)
-    service.enqueue(15, 3, task="blocking_probe", first=15)
+    jobs = 24  # more than any worker takes at a time
+    service.enqueue(jobs // 2, 3)
+    service.enqueue(jobs // 2, 3, task="blocking_probe", first=jobs // 2)
     until("a start", 180, lambda: has_started(service, 1))
     took = service.worker.stop(signal.SIGTERM)
     started, finished = counts(service, "started"), counts(service, "finished")
     assert started == finished
-    assert len(finished) < 30
+    assert len(finished) < jobs
     service.worker.start()
     until("success of all", 300, service.all_succeeded)
-    audit = audited(service, 30)
+    audit = audited(service, jobs)
     assert audit.begun_again == 0
-    cell(audit, f"{len(finished)} of 30 finished before it ended, after {took:.1f} s")
+    cell(audit, f"{len(finished)} of {jobs} finished before it ended, after {took:.1f} s")
 
 
 @fault(
@@ -45,10 +46,10 @@ def test_worker_stopped(service: Service, cell: Recorder) -> None:
 @on_every_engine_by_turns
 def test_everything_stopped_under_load(project: Path, tmp_path: Path, cell: Recorder) -> None:
     with running(project, tmp_path, webs=2, workers=2) as service:
-        service.enqueue(50, 2)
-        service.enqueue(50, 2, task="blocking_probe", first=50)
         with Clients(service, 2) as clients:
             until("load", 300, lambda: clients.have_been_promised(40))
+            service.enqueue(30, 2)
+            service.enqueue(30, 2, task="blocking_probe", first=30)
             until("starts", 300, lambda: has_started(service, 10))
             # All are told before any is waited for.
             to_stop = {*service.webs, *service.workers}
@@ -58,7 +59,7 @@ def test_everything_stopped_under_load(project: Path, tmp_path: Path, cell: Reco
         service.start()
         until("success of all", 300, service.all_succeeded)
         audit = audited(service, service.count())
-        assert service.count() >= 100 + len(clients.promised)
+        assert service.count() >= 60 + len(clients.promised)
         assert audit.begun_again == 0
         assert {service.read(job)["attempts"] for job in clients.promised} == {1}
     cell(audit, f"the last process had ended after {took:.1f} s")
