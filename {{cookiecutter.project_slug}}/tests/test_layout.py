@@ -42,6 +42,12 @@ def test_only_the_application_knows_its_engine() -> None:
     assert knowing == {"main.py"}
 
 
+def test_only_what_serves_requests_knows_the_migrations() -> None:
+    knowing = {path.name for path in MODULES if "app.schema" in imports_of(path)}
+    importing = {path.name for path in MODULES if "alembic" in imports_of(path)}
+    assert (knowing, importing) == ({"health.py", "main.py"}, {"schema.py"})
+
+
 @pytest.mark.parametrize("name", ["models", "schemas", "services", "tasks"])
 def test_a_domain_knows_neither_the_web_nor_how_jobs_are_run(name: str) -> None:
     domains = [path for path in MODULES if path.name == f"{name}.py" and path.parent.name != "app"]
