@@ -10,6 +10,11 @@ from template import copy_sources, memoise_jinja
 memoise_jinja()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: the tests of a service wait for it now and then."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first, so that in the end no core waits for another's."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
