@@ -11,11 +11,14 @@ import random
 import uuid
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import Case, Uuid, and_, bindparam, case, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.db import Timestamp
 from app.db import utc_now as now
 from app.jobs.models import OPEN, Job, Status
 
@@ -33,19 +36,56 @@ def backoff(attempts: int) -> timedelta:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - no secret hangs on it
 
 
-def may_start() -> ColumnElement[bool]:
-    """Its time has come, and the job that it follows has succeeded."""
-    before = aliased(Job)
-    # Not EXISTS, for which PostgreSQL may read all jobs that have succeeded.
-    outcome = select(before.status).where(before.id == Job.after_id).scalar_subquery()
-    return and_(Job.run_at <= now(), or_(Job.after_id.is_(None), outcome == Status.SUCCEEDED))
+# What follows is built once: SQLAlchemy takes longer to build a statement than to execute it.
+NOW = bindparam("now", callable_=now, type_=Timestamp)
+UNTIL = bindparam("until", type_=Timestamp)
+JOB = bindparam("job", type_=Uuid)
 
-
-def is_orphaned() -> ColumnElement[bool]:
-    return and_(Job.status == Status.RUNNING, Job.lease_until <= now())
-
-
+before = aliased(Job)
+# Not EXISTS, for which PostgreSQL may read all jobs that have succeeded.
+OUTCOME_BEFORE = select(before.status).where(before.id == Job.after_id).scalar_subquery()
+HAS_GONE_BEFORE = or_(Job.after_id.is_(None), OUTCOME_BEFORE == Status.SUCCEEDED)
+# Its time has come, and the job that it follows has succeeded.
+MAY_START = and_(Job.run_at <= NOW, HAS_GONE_BEFORE)
+IS_ORPHANED = and_(Job.status == Status.RUNNING, Job.lease_until <= NOW)
 TRIED_ENOUGH = Job.attempts >= Job.max_tries
+
+# No object of a session stands for what they change.
+CHANGE = update(Job).execution_options(synchronize_session=False)
+CLAIM = (
+    CHANGE.where(
+        Job.id == JOB,
+        OPEN,
+        or_(and_(Job.status == Status.QUEUED, MAY_START), and_(IS_ORPHANED, ~TRIED_ENOUGH)),
+    )
+    .values(status=Status.RUNNING, attempts=Job.attempts + 1, lease_until=UNTIL, started_at=NOW)
+    .returning(Job)
+)
+IS_HELD = and_(Job.id == JOB, Job.status == Status.RUNNING, Job.attempts == bindparam("attempt"))
+WAITS_FOR_IT = and_(Job.after_id == JOB, OPEN, Job.lease_until.is_(None), Job.run_at <= NOW)
+HELD = CHANGE.where(IS_HELD).returning(Job.id)
+RENEW = HELD.values(lease_until=UNTIL)
+GIVE_BACK = HELD.values(lease_until=None, status=Status.QUEUED)
+LEAVE = HELD.values(lease_until=None, error=bindparam("reason"))
+FAIL = LEAVE.values(status=Status.FAILED, finished_at=NOW)
+TRY_AGAIN = LEAVE.values(status=Status.QUEUED, run_at=bindparam("at"))
+
+
+def own(value: object, others: object) -> Case[Any]:
+    return case((Job.id == JOB, value), else_=others)
+
+
+# The job, and in the same breath those that waited for it.
+SUCCEED = (
+    CHANGE.where(or_(IS_HELD, WAITS_FOR_IT))
+    .values(
+        status=own(Status.SUCCEEDED, Job.status),
+        lease_until=own(null(), UNTIL),
+        error=own(null(), Job.error),
+        finished_at=own(NOW, null()),
+    )
+    .returning(Job)
+)
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:
@@ -54,60 +94,43 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
 
 async def claim(session: AsyncSession, job_id: uuid.UUID, lease: timedelta) -> Job | None:
     """Begin a try, unless another delivery of the job has begun or finished it."""
-    queued = and_(Job.status == Status.QUEUED, may_start())
-    return await session.scalar(
-        update(Job)
-        .where(Job.id == job_id, OPEN, or_(queued, and_(is_orphaned(), ~TRIED_ENOUGH)))
-        .values(
-            status=Status.RUNNING,
-            attempts=Job.attempts + 1,
-            lease_until=now() + lease,
-            started_at=now(),
-        )
-        .returning(Job)
-    )
+    return await session.scalar(CLAIM, {"job": job_id, "until": now() + lease})
 
 
 async def renew(session: AsyncSession, job: Job, lease: timedelta) -> None:
-    await _leave_as(session, job, lease_until=now() + lease)
+    await _change(session, job, RENEW, until=now() + lease)
 
 
 async def succeed(session: AsyncSession, job: Job, lease: timedelta) -> list[Job]:
     """Record the success; return the jobs that waited for it, taken in hand."""
-    await _leave_as(
-        session, job, status=Status.SUCCEEDED, lease_until=None, error=None, finished_at=now()
-    )
-    followers = await session.scalars(
-        update(Job)
-        .where(Job.after_id == job.id, OPEN, Job.lease_until.is_(None), Job.run_at <= now())
-        .values(lease_until=now() + lease)
-        .returning(Job)
-    )
-    return in_order(followers)
+    given = {"job": job.id, "attempt": job.attempts, "until": now() + lease}
+    changed = {found.id: found for found in await session.scalars(SUCCEED, given)}
+    if job.id not in changed:
+        raise LeaseLost
+    del changed[job.id]
+    return in_order(changed.values())
 
 
 async def fail(session: AsyncSession, job: Job, error: str, *, for_good: bool = False) -> Status:
     """Record the failure; return what became of the job."""
     # No database has text with half a character in it, nor PostgreSQL with a NUL.
-    error = error.encode(errors="replace").decode().replace("\0", "")[:LONGEST_ERROR]
+    reason = error.encode(errors="replace").decode().replace("\0", "")[:LONGEST_ERROR]
     if for_good or job.attempts >= job.max_tries:
-        status = Status.FAILED
-        outcome = {"finished_at": now()}
-    else:
-        status = Status.QUEUED
-        outcome = {"run_at": now() + backoff(job.attempts)}
-    await _leave_as(session, job, status=status, lease_until=None, error=error, **outcome)
-    return status
+        await _change(session, job, FAIL, reason=reason)
+        return Status.FAILED
+    await _change(session, job, TRY_AGAIN, reason=reason, at=now() + backoff(job.attempts))
+    return Status.QUEUED
 
 
 async def give_back(session: AsyncSession, job: Job) -> None:
     """Let another process begin at once, because this one must stop."""
-    await _leave_as(session, job, status=Status.QUEUED, lease_until=None)
+    await _change(session, job, GIVE_BACK)
 
 
-async def _leave_as(session: AsyncSession, job: Job, **values: object) -> None:
-    is_held = and_(Job.id == job.id, Job.status == Status.RUNNING, Job.attempts == job.attempts)
-    held = await session.scalar(update(Job).where(is_held).values(values).returning(Job.id))
+async def _change(
+    session: AsyncSession, job: Job, change: ReturningUpdate[uuid.UUID], **values: object
+) -> None:
+    held = await session.scalar(change, {"job": job.id, "attempt": job.attempts, **values})
     if held is None:
         raise LeaseLost
 

@@ -7,11 +7,15 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import utc_now as now
-from app.jobs.ledger import TRIED_ENOUGH, in_order, is_orphaned, may_start
+from app.jobs.ledger import IS_ORPHANED, MAY_START, NOW, TRIED_ENOUGH, in_order
 from app.jobs.models import OPEN, Job, Status
 
 IS_QUEUED = and_(OPEN, Job.status == Status.QUEUED)
 IS_IN_HAND = Job.lease_until.is_not(None)
+# Never sent, due again, or in the hand of a worker that is gone.
+TO_SEND = or_(and_(IS_QUEUED, ~IS_IN_HAND, MAY_START), and_(OPEN, IS_ORPHANED))
+# Sent, and not claimed for as long as a lease: still in a queue, or nowhere.
+PERHAPS_LOST = and_(IS_QUEUED, Job.lease_until <= NOW)
 
 
 async def hold(session: AsyncSession, jobs: Sequence[Job], lease: timedelta | None) -> None:
@@ -21,16 +25,6 @@ async def hold(session: AsyncSession, jobs: Sequence[Job], lease: timedelta | No
         .where(Job.id.in_([job.id for job in jobs]), IS_QUEUED, IS_IN_HAND)
         .values(lease_until=now() + lease if lease else None)
     )
-
-
-def to_send() -> ColumnElement[bool]:
-    """Never sent, due again, or in the hand of a worker that is gone."""
-    return or_(and_(IS_QUEUED, ~IS_IN_HAND, may_start()), and_(OPEN, is_orphaned()))
-
-
-def perhaps_lost() -> ColumnElement[bool]:
-    """Sent, and not claimed for as long as a lease: still in a queue, or nowhere."""
-    return and_(IS_QUEUED, Job.lease_until <= now())
 
 
 async def exists(session: AsyncSession, condition: ColumnElement[bool]) -> bool:

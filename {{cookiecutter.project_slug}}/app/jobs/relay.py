@@ -96,17 +96,17 @@ class Relay:
             await self._engine.waiting()
             self._is_cut_off = False
             logger.info("jobs can be sent again")
-        while await self._send_some(outbox.to_send(), LANES):
+        while await self._send_some(outbox.TO_SEND, LANES):
             pass
         if monotonic() >= self._look_for_lost_at:
             self._look_for_lost_at = monotonic() + self._lease.total_seconds()
             lost = await self._count_lost()
-            while lost > 0 and (sent := await self._send_some(outbox.perhaps_lost(), lost)):
+            while lost > 0 and (sent := await self._send_some(outbox.PERHAPS_LOST, lost)):
                 lost -= sent
 
     async def _count_lost(self) -> int:
         async with self._database.read() as session:
-            if not await outbox.exists(session, outbox.perhaps_lost()):
+            if not await outbox.exists(session, outbox.PERHAPS_LOST):
                 return 0
         # In this order, a job that is claimed meanwhile does not count as lost.
         waiting = await self._engine.waiting()
