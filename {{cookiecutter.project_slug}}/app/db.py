@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TypeVar
 
 from sqlalchemy import DateTime, Dialect, MetaData
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -64,14 +64,14 @@ class Database:
             yield session
 
     async def persist(
-        self, change: Callable[[AsyncSession], Awaitable[Result]], patience: timedelta
+        self, change: Callable[[AsyncConnection], Awaitable[Result]], patience: timedelta
     ) -> Result:
         """Have it written, by a database that may be away for a while."""
         patient_until = monotonic() + patience.total_seconds()
         while True:
             try:
-                async with self.turn_to_write() as session:
-                    return await change(session)
+                async with self.engine.begin() as connection:
+                    return await change(connection)
             except DatabaseAway:
                 if monotonic() > patient_until:
                     raise

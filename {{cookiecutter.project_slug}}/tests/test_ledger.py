@@ -13,18 +13,18 @@ BACKOFFS = [(1, 1), (2, 2), (3, 4), (5, 16), (30, 600), (2000, 600)]
 
 
 async def claim(database: Database, job: Job) -> Job | None:
-    async with database.write.begin() as session:
-        return await ledger.claim(session, job.id, LEASE)
+    async with database.engine.begin() as connection:
+        return await ledger.claim(connection, job.id, LEASE)
 
 
 async def succeed(database: Database, job: Job) -> list[Job]:
-    async with database.write.begin() as session:
-        return await ledger.succeed(session, job, LEASE)
+    async with database.engine.begin() as connection:
+        return await ledger.succeed(connection, job, LEASE)
 
 
 async def fail(database: Database, job: Job, error: str = "it failed") -> Status:
-    async with database.write.begin() as session:
-        return await ledger.fail(session, job, error)
+    async with database.engine.begin() as connection:
+        return await ledger.fail(connection, job, error)
 
 
 async def test_a_claim_begins_a_try(database: Database) -> None:
@@ -128,8 +128,8 @@ async def test_a_try_that_lost_its_job_records_nothing(
 
 async def test_a_renewal_prolongs_the_lease(database: Database) -> None:
     job = await add_running_job(database, lease_until=ago(-1))
-    async with database.write.begin() as session:
-        await ledger.renew(session, job, LEASE)
+    async with database.engine.begin() as connection:
+        await ledger.renew(connection, job, LEASE)
     lease_until = (await reread(database, job)).lease_until
     assert lease_until is not None
     assert lease_until > ago(-5)
@@ -137,8 +137,8 @@ async def test_a_renewal_prolongs_the_lease(database: Database) -> None:
 
 async def test_a_job_that_is_given_back_can_be_claimed_at_once(database: Database) -> None:
     job = await add_running_job(database)
-    async with database.write.begin() as session:
-        await ledger.give_back(session, job)
+    async with database.engine.begin() as connection:
+        await ledger.give_back(connection, job)
     claimed = await claim(database, job)
     assert claimed is not None
     assert claimed.attempts == 2

@@ -9,14 +9,13 @@ Each is one conditional UPDATE: whoever comes second changes nothing.
 
 import random
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Case, Uuid, and_, bindparam, case, null, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Case, Row, Update, Uuid, and_, bindparam, case, null, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.db import Timestamp
 from app.db import utc_now as now
@@ -36,7 +35,7 @@ def backoff(attempts: int) -> timedelta:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - no secret hangs on it
 
 
-# What follows is built once: SQLAlchemy takes longer to build a statement than to execute it.
+# What follows is built once, and executed without a session: most of a job's cost is SQLAlchemy's.
 NOW = bindparam("now", callable_=now, type_=Timestamp)
 UNTIL = bindparam("until", type_=Timestamp)
 JOB = bindparam("job", type_=Uuid)
@@ -50,10 +49,9 @@ MAY_START = and_(Job.run_at <= NOW, HAS_GONE_BEFORE)
 IS_ORPHANED = and_(Job.status == Status.RUNNING, Job.lease_until <= NOW)
 TRIED_ENOUGH = Job.attempts >= Job.max_tries
 
-# No object of a session stands for what they change.
-CHANGE = update(Job).execution_options(synchronize_session=False)
 CLAIM = (
-    CHANGE.where(
+    update(Job)
+    .where(
         Job.id == JOB,
         OPEN,
         or_(and_(Job.status == Status.QUEUED, MAY_START), and_(IS_ORPHANED, ~TRIED_ENOUGH)),
@@ -62,8 +60,14 @@ CLAIM = (
     .returning(Job)
 )
 IS_HELD = and_(Job.id == JOB, Job.status == Status.RUNNING, Job.attempts == bindparam("attempt"))
-WAITS_FOR_IT = and_(Job.after_id == JOB, OPEN, Job.lease_until.is_(None), Job.run_at <= NOW)
-HELD = CHANGE.where(IS_HELD).returning(Job.id)
+WAITS_FOR_IT = and_(
+    Job.after_id == JOB,
+    # Not OPEN: SQLite would read the index of all open jobs instead of that of followers.
+    Job.status == Status.QUEUED,
+    Job.lease_until.is_(None),
+    Job.run_at <= NOW,
+)
+HELD = update(Job).where(IS_HELD).returning(Job.id)
 RENEW = HELD.values(lease_until=UNTIL)
 GIVE_BACK = HELD.values(lease_until=None, status=Status.QUEUED)
 LEAVE = HELD.values(lease_until=None, error=bindparam("reason"))
@@ -77,7 +81,8 @@ def own(value: object, others: object) -> Case[Any]:
 
 # The job, and in the same breath those that waited for it.
 SUCCEED = (
-    CHANGE.where(or_(IS_HELD, WAITS_FOR_IT))
+    update(Job)
+    .where(or_(IS_HELD, WAITS_FOR_IT))
     .values(
         status=own(Status.SUCCEEDED, Job.status),
         lease_until=own(null(), UNTIL),
@@ -92,47 +97,48 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.run_at, job.created_at))
 
 
-async def claim(session: AsyncSession, job_id: uuid.UUID, lease: timedelta) -> Job | None:
+async def claim(connection: AsyncConnection, job_id: uuid.UUID, lease: timedelta) -> Job | None:
     """Begin a try, unless another delivery of the job has begun or finished it."""
-    return await session.scalar(CLAIM, {"job": job_id, "until": now() + lease})
+    found = (await connection.execute(CLAIM, {"job": job_id, "until": now() + lease})).first()
+    return Job(**found._mapping) if found else None
 
 
-async def renew(session: AsyncSession, job: Job, lease: timedelta) -> None:
-    await _change(session, job, RENEW, until=now() + lease)
+async def renew(connection: AsyncConnection, job: Job, lease: timedelta) -> None:
+    await _change(connection, job, RENEW, until=now() + lease)
 
 
-async def succeed(session: AsyncSession, job: Job, lease: timedelta) -> list[Job]:
+async def succeed(connection: AsyncConnection, job: Job, lease: timedelta) -> list[Job]:
     """Record the success; return the jobs that waited for it, taken in hand."""
-    given = {"job": job.id, "attempt": job.attempts, "until": now() + lease}
-    changed = {found.id: found for found in await session.scalars(SUCCEED, given)}
-    if job.id not in changed:
-        raise LeaseLost
-    del changed[job.id]
-    return in_order(changed.values())
+    changed = await _change(connection, job, SUCCEED, until=now() + lease)
+    return in_order(Job(**found._mapping) for found in changed if found.id != job.id)
 
 
-async def fail(session: AsyncSession, job: Job, error: str, *, for_good: bool = False) -> Status:
+async def fail(
+    connection: AsyncConnection, job: Job, error: str, *, for_good: bool = False
+) -> Status:
     """Record the failure; return what became of the job."""
     # No database has text with half a character in it, nor PostgreSQL with a NUL.
     reason = error.encode(errors="replace").decode().replace("\0", "")[:LONGEST_ERROR]
     if for_good or job.attempts >= job.max_tries:
-        await _change(session, job, FAIL, reason=reason)
+        await _change(connection, job, FAIL, reason=reason)
         return Status.FAILED
-    await _change(session, job, TRY_AGAIN, reason=reason, at=now() + backoff(job.attempts))
+    await _change(connection, job, TRY_AGAIN, reason=reason, at=now() + backoff(job.attempts))
     return Status.QUEUED
 
 
-async def give_back(session: AsyncSession, job: Job) -> None:
+async def give_back(connection: AsyncConnection, job: Job) -> None:
     """Let another process begin at once, because this one must stop."""
-    await _change(session, job, GIVE_BACK)
+    await _change(connection, job, GIVE_BACK)
 
 
 async def _change(
-    session: AsyncSession, job: Job, change: ReturningUpdate[uuid.UUID], **values: object
-) -> None:
-    held = await session.scalar(change, {"job": job.id, "attempt": job.attempts, **values})
-    if held is None:
+    connection: AsyncConnection, job: Job, change: Update, **values: object
+) -> Sequence[Row[Any]]:
+    given = {"job": job.id, "attempt": job.attempts, **values}
+    changed = (await connection.execute(change, given)).all()
+    if all(found.id != job.id for found in changed):
         raise LeaseLost
+    return changed
 
 
 def queue_again(job: Job, tries: int) -> None:

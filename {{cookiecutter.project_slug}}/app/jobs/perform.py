@@ -35,7 +35,7 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
     """Run a job, if it is due and nobody else has it; return the jobs that it released."""
     lease = get_settings().jobs_lease
     try:
-        job = await database.persist(lambda session: ledger.claim(session, job_id, lease), lease)
+        job = await database.persist(partial(ledger.claim, job_id=job_id, lease=lease), lease)
     except DatabaseAway as error:
         logger.warning("a job cannot be begun, and will be later: %s", error)
         return []
@@ -64,8 +64,8 @@ async def _try(
         released = await _run(database, job, lease)
     except asyncio.CancelledError:
         with suppress(ledger.LeaseLost, DatabaseAway):
-            async with database.turn_to_write() as session:
-                await ledger.give_back(session, job)
+            async with database.engine.begin() as connection:
+                await ledger.give_back(connection, job)
         logger.warning("job given back, because this process stops", extra=about)
         raise
     except ledger.LeaseLost:
@@ -74,9 +74,8 @@ async def _try(
         tracing.record_failure(error)
         reason = discretion.discreet(f"{type(error).__name__}: {error}")
         is_final = isinstance(error, Unrunnable)
-        status = await database.persist(
-            lambda session: ledger.fail(session, job, reason, for_good=is_final), PATIENCE
-        )
+        fail = partial(ledger.fail, job=job, error=reason, for_good=is_final)
+        status = await database.persist(fail, PATIENCE)
         # An outage is told in one line; what is wrong in a task needs to be found.
         has_trace = not isinstance(error, DatabaseAway)
         logger.exception("job failed", exc_info=has_trace, extra={**about, "status": status})
@@ -92,14 +91,15 @@ async def _run(database: Database, job: Job, lease: timedelta) -> list[Job]:
         async with unit_of_work(database, lease) as uow:
             async with _limits(database, job, seconds, lease):
                 await task.function(uow, **arguments)
-            followers = await ledger.succeed(uow.session, job, lease)
+            await uow.session.flush()
+            followers = await ledger.succeed(await uow.session.connection(), job, lease)
         return [*uow.in_hand, *followers]
     async with _limits(database, job, seconds, lease):
         if task.is_async:
             await task.function(**arguments)
         else:
             await run_in_thread(partial(task.function, **arguments))
-    return await database.persist(lambda session: ledger.succeed(session, job, lease), PATIENCE)
+    return await database.persist(partial(ledger.succeed, job=job, lease=lease), PATIENCE)
 
 
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
@@ -142,8 +142,8 @@ async def _renew(database: Database, job: Job, lease: timedelta, deadline: async
     while True:
         await asyncio.sleep(lease.total_seconds() / 3)
         try:
-            async with database.turn_to_write() as session:
-                await ledger.renew(session, job, lease)
+            async with database.engine.begin() as connection:
+                await ledger.renew(connection, job, lease)
         except ledger.LeaseLost:
             deadline.reschedule(0)
         except Exception as error:
