@@ -38,9 +38,9 @@ class Result:
         return "\n".join(self.output.splitlines()[-lines:])
 
 
-def run_check(name: str, project: Path, **settings: str) -> Result:
+def run_check(name: str, project: Path, *arguments: str, **settings: str) -> Result:
     done = subprocess.run(
-        CHECKS[name],
+        [*CHECKS[name], *arguments],
         cwd=project,
         env=environment(**settings),
         stdout=subprocess.PIPE,
