@@ -29,20 +29,22 @@ def locked(file: Path) -> Iterator[None]:
         yield
 
 
-def installed(sources: Path, answers: dict[str, str], shared: Path) -> Path:
+def installed(
+    sources: Path, answers: dict[str, str], shared: Path, probe: Path = PROBE
+) -> Path:
     folder = shared / name_of(answers)
     with locked(shared / f"{name_of(answers)}.lock"):
         if not (folder / VERSIONS).exists():
             project = render(sources, answers, folder)
-            add_probe(project)
+            add_probe(project, probe)
             subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
             # Written last: it says that the project is whole.
             (folder / VERSIONS).write_text(json.dumps(versions_in(project)))
     return folder / name_of(answers)
 
 
-def add_probe(project: Path) -> None:
-    shutil.copytree(PROBE, project / "app" / "probe")
+def add_probe(project: Path, probe: Path) -> None:
+    shutil.copytree(probe, project / "app" / "probe")
     for file, line in (
         ("tasks.py", "from app import probe as probe"),
         ("main.py", "from app.probe.routes import router as probes; app.include_router(probes)"),

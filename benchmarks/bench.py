@@ -1,0 +1,59 @@
+"""What every figure needs: the plan, installed projects, and a word on how far it is."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from project import installed, versions
+from template import ROOT, combinations, copy_sources, name_of
+
+from benchmarks.comparison import Comparison
+from benchmarks.plan import Plan
+
+PROBE = Path(__file__).parent / "probe"
+MANY = ROOT / "tests" / "faults" / "probe" / "many.py"
+DURABLE = {
+    "sqlite": "SQLite: WAL, synchronous=FULL",
+    "postgresql": "PostgreSQL: fsync=on, synchronous_commit=on",
+}
+REDIS = "Redis: appendonly yes, appendfsync everysec"
+
+
+@dataclass
+class Bench:
+    plan: Plan
+    folder: Path
+    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.sources = copy_sources(self.folder / "template")
+        self.probe = Path(shutil.copytree(PROBE, self.folder / "probe"))
+        shutil.copy(MANY, self.probe)
+
+    def project(self, engine: str, database: str) -> Path:
+        """Rendered and installed once, with the probe in it."""
+        answers = {"engine": engine, "database": database}
+        return installed(self.sources, answers, self.folder, self.probe)
+
+    def versions(self) -> dict[str, str]:
+        """Of all that has been installed; engines may differ in what they allow."""
+        found: dict[str, dict[str, None]] = {}
+        for answers in combinations("engine", "database"):
+            project = self.folder / name_of(answers) / name_of(answers)
+            if project.exists():
+                for name, version in versions(project).items():
+                    found.setdefault(name, {})[version] = None
+        return {name: " and ".join(each) for name, each in found.items()}
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        return [(engine, base) for engine in self.plan.engines for base in self.plan.databases]
+
+    def say(self, text: str) -> None:
+        print(f"{time.monotonic() - self.started:6.0f} s  {text}", file=sys.stderr, flush=True)
+
+
+Measure = Callable[[Bench], Iterator[Comparison]]

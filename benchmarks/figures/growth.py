@@ -1,0 +1,87 @@
+"""Figures 3 and 5 again, beside a ledger of many finished jobs, and with more than one process.
+
+The ledger is the same on every engine, so the first one stands for all: its web process answers requests and runs
+jobs. Three services, one of each size, are measured in turn. **Processes**: web processes on PostgreSQL, whose
+clients call them in turn; they share the cores of this machine with the database and the clients, so
+the last step says more of the machine than of the service.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+
+from benchmarks.apps import wait_for_work
+from benchmarks.bench import DURABLE, Bench
+from benchmarks.comparison import Comparison, Goal, alternating
+from benchmarks.load import put_load, registrations, request
+from benchmarks.senders import ServiceSender
+from benchmarks.services import MeasuredService, running
+
+TITLE = "Growth"
+FLAT = Goal(least=0.9)
+KIND = "asynchronous"
+
+
+def measure(bench: Bench) -> Iterator[Comparison]:
+    engine = bench.plan.engines[0]
+    for database in bench.plan.databases:
+        bench.say(f"growth: {database}")
+        project = bench.project(engine, database)
+        with ExitStack() as stack:
+            services = [stack.enter_context(running(project)) for _ in bench.plan.ledgers]
+            for service, rows in zip(services, bench.plan.ledgers, strict=True):
+                service.run("python", "-m", "app.probe.fill", str(rows))
+            yield from beside_many(bench, services, database)
+    yield from processes(bench, engine)
+
+
+def beside_many(
+    bench: Bench, services: list[MeasuredService], database: str
+) -> Iterator[Comparison]:
+    few, *more = bench.plan.ledgers
+    for what, unit, measured in (
+        ("POST /users", "requests/s", registered),
+        ("GET /jobs/{id}", "requests/s", looked_up),
+        ("no-op jobs", "jobs/s", performed),
+    ):
+        subjects = [partial(measured, bench, service) for service in services]
+        reference, *others = alternating(bench.plan.rounds, *subjects)
+        for rows, ours in zip(more, others, strict=True):
+            case, against = [database, what, f"{rows:,} rows"], f"{few:,} rows"
+            note = DURABLE[database]
+            yield Comparison(case, unit, against, ours, reference, goal=FLAT, note=note)
+
+
+def registered(bench: Bench, service: MeasuredService) -> float:
+    load = put_load(service.urls, registrations(bench.plan.requests))
+    wait_for_work(service.urls[0])
+    return load.rate
+
+
+def looked_up(bench: Bench, service: MeasuredService) -> float:
+    _, user = service.register(f"user{id(object())}")
+    wait_for_work(service.urls[0])
+    path = user["jobs"][0]["url"]
+    return put_load(service.urls, [request("GET", path)] * bench.plan.requests).rate
+
+
+def performed(bench: Bench, service: MeasuredService) -> float:
+    return ServiceSender(service).run(KIND, bench.plan.jobs, 0).rate
+
+
+def processes(bench: Bench, engine: str) -> Iterator[Comparison]:
+    database, most = bench.plan.databases[-1], max(bench.plan.processes)
+    bench.say(f"processes: {database}")
+    with running(bench.project(engine, database), webs=most, is_pinned=False) as service:
+        subjects = [partial(spread_out, bench, service, count) for count in bench.plan.processes]
+        reference, *others = alternating(bench.plan.rounds, *subjects)
+        for count, ours in zip(bench.plan.processes[1:], others, strict=True):
+            case = [database, "POST /users", f"{count} web processes"]
+            note = DURABLE[database]
+            yield Comparison(case, "requests/s", "1 web process", ours, reference, note=note)
+
+
+def spread_out(bench: Bench, service: MeasuredService, count: int) -> float:
+    load = put_load(service.urls[:count], registrations(bench.plan.requests))
+    wait_for_work(service.urls[0])
+    return load.rate

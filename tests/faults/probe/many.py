@@ -1,0 +1,25 @@
+"""How each database makes many jobs that have ended."""
+
+# One in a thousand has failed; a million of them ended within 46 days.
+MANY = {
+    "postgresql": """
+        INSERT INTO jobs (
+            id, task, arguments, attempts, max_tries, status, run_at, created_at, finished_at
+        )
+        SELECT gen_random_uuid(), 'task_' || n % 10, '{}', 1, 5,
+               CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, at
+        FROM (SELECT n, now() - n * interval '4 seconds' AS at FROM generate_series(1, :n) n) many
+    """,
+    "sqlite": """
+        INSERT INTO jobs (
+            id, task, arguments, attempts, max_tries, status, run_at, created_at, finished_at
+        )
+        WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :n)
+        SELECT lower(hex(randomblob(16))), 'task_' || n % 10, '{}', 1, 5,
+               CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, at
+        FROM (SELECT n, strftime('%Y-%m-%d %H:%M:%f000', unixepoch() - 4 * n, 'unixepoch') AS at
+              FROM numbers)
+    """,
+}
+# What happens by itself there: PostgreSQL keeps statistics, SQLite has none.
+STATISTICS = {"postgresql": "ANALYZE jobs", "sqlite": "SELECT 1"}
