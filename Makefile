@@ -10,9 +10,10 @@ AT_ONCE ?= 8
 export PATH := $(PATH):$(CURDIR)/.uv/bin
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --quiet
+MEASURE = PYTHONPATH=.:scripts:tests/faults $(RUN) python -m benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint fmt sync settings docs release render-all check-all clean
+.PHONY: help demo test faults bench bench-quick lint fmt sync settings docs release render-all check-all clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,12 @@ test: $(UV) ## run every test, on every core
 
 faults: $(UV) ## break running services, on every engine x database, and write docs/GUARANTEES.md (ONLY=one_test)
 	$(RUN) pytest -n $(AT_ONCE) -m "" tests/faults $(if $(ONLY),-k $(ONLY),--guarantees docs/GUARANTEES.md)
+
+bench: $(UV) ## measure what a service costs, and write docs/PERFORMANCE.md and docs/SCALING.md
+	$(MEASURE)
+
+bench-quick: $(UV) ## measure a little of everything, and print it (ARGS="--only requests --engines arq")
+	$(MEASURE) --quick $(ARGS)
 
 lint: $(UV) ## check the code of the template itself
 	$(RUN) ruff check

@@ -2,12 +2,21 @@
 
 import argparse
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
+from template import ROOT
+
+from benchmarks import machine
 from benchmarks.bench import Bench
 from benchmarks.figures import FIGURES
+from benchmarks.page import Run, Section, page, write_page
 from benchmarks.plan import FULL, QUICK
+from benchmarks.profiles import profiles
+from benchmarks.scaling import scaling
+
+DOCS = ROOT / "docs"
 
 
 def name_of(figure: object) -> str:
@@ -30,11 +39,23 @@ def main() -> None:
     plan = replace(plan, engines=tuple(given.engines or plan.engines))
     plan = replace(plan, databases=tuple(given.databases or plan.databases))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        bench = Bench(plan, Path(folder))
-        for figure in FIGURES:
-            if name_of(figure) in given.only:
-                for comparison in figure.measure(bench):
-                    print(comparison)
+        run = measured(Bench(plan, Path(folder)), given.only)
+    if given.quick or {*given.only} != {name_of(figure) for figure in FIGURES}:
+        print(page(run))
+        return
+    (DOCS / "SCALING.md").write_text(scaling(run), encoding="utf-8")
+    write_page(run, DOCS)
+
+
+def measured(bench: Bench, wanted: list[str]) -> Run:
+    began, load = time.monotonic(), machine.load()
+    sections = []
+    for figure in FIGURES:
+        if (name := name_of(figure)) in wanted:
+            text = (figure.__doc__ or "").strip()
+            sections.append(Section(name, figure.TITLE, text, [*figure.measure(bench)]))
+    found = [*profiles(bench)]
+    return Run(sections, found, bench.versions(), (time.monotonic() - began) / 60, load)
 
 
 if __name__ == "__main__":

@@ -58,9 +58,7 @@ async def _load(urls: Sequence[str], requests: Sequence[bytes], clients: int) ->
     return Load(took, latencies, computed / took, bodies)
 
 
-async def _client(
-    url: str, to_send: Iterator[bytes], answers: list[tuple[float, bytes]]
-) -> None:
+async def _client(url: str, to_send: Iterator[bytes], answers: list[tuple[float, bytes]]) -> None:
     place = urlsplit(url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     for content in to_send:

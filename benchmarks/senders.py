@@ -11,9 +11,9 @@ from pathlib import Path
 from checks import UV
 from process import Process, free_port
 
+from benchmarks.apps import wait_for_work
 from benchmarks.machine import MEASURED, OTHERS, on
 from benchmarks.notes import Notes, read_notes, size_of
-from benchmarks.apps import wait_for_work
 from benchmarks.services import MeasuredService
 
 HERE = Path(__file__).parent

@@ -1,8 +1,10 @@
-"""A newcomer's way: `cookiecutter`, `uv sync`, `uv run pytest`, with warm caches, until all tests are green.
+"""A newcomer's way: `cookiecutter`, `uv sync`, `uv run pytest`, with warm caches, until all tests
+are green.
 
-Each engine's project is made, installed and tested from nothing, and right before it the reference: one file
-with a route, and one test of it. So the reference has a figure for each engine, and each engine one. The
-engine's tests start real workers, on real servers where the machine has them.
+Each engine's project is made, installed and tested from nothing, and right before it the
+reference: one file with a route, and one test of it. So the reference has a figure for each
+engine, and each engine one. The engine's tests start real workers, on real servers where the
+machine has them.
 """
 
 import json

@@ -1,9 +1,9 @@
 """Figures 3 and 5 again, beside a ledger of many finished jobs, and with more than one process.
 
-The ledger is the same on every engine, so the first one stands for all: its web process answers requests and runs
-jobs. Three services, one of each size, are measured in turn. **Processes**: web processes on PostgreSQL, whose
-clients call them in turn; they share the cores of this machine with the database and the clients, so
-the last step says more of the machine than of the service.
+The ledger is the same on every engine, so the first one stands for all: its web process answers
+requests and runs jobs. Three services, one of each size, are measured in turn. **Processes**: web
+processes on PostgreSQL, whose clients call them in turn; they share the cores of this machine
+with the database and the clients, so the last step says more of the machine than of the service.
 """
 
 from collections.abc import Iterator

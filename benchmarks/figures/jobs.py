@@ -1,10 +1,11 @@
 """What the ledger costs a worker, beside the bare engine with the same settings.
 
-The worker is held (SIGSTOP) while jobs are sent, and then let go: jobs per second count from the first start
-to the last end, as the tasks themselves note them. On `background` nothing can be held: ten requests hand
-over a tenth each, which the web process runs one after another. A worker is what the Procfile starts;
-the bare one has as many processes and threads. **To start** is the time from the enqueueing to the first
-line of the task, for jobs that are sent one by one, 20 a second.
+The worker is held (SIGSTOP) while jobs are sent, and then let go: jobs per second count from the
+first start to the last end, as the tasks themselves note them. On `background` nothing can be
+held: ten requests hand over a tenth each, which the web process runs one after another. A worker
+is what the Procfile starts; the bare one has as many processes and threads. **To start** is the
+time from the enqueueing to the first line of the task, for jobs that are sent one by one, 20 a
+second.
 """
 
 import json

@@ -1,8 +1,10 @@
-"""Seconds from the `kill -9` of a worker, which is started again at once, to the job running again.
+"""Seconds from the `kill -9` of a worker, which is started again at once, to the job running
+again.
 
-At the defaults of the service (a lease of 10 s), on its first database, and of the bare engine, every setting of
-which is as the engine comes. A bare engine that does not begin the job again while it is watched has no
-figure, and the table says for how long that was. Engines are killed side by side: they mostly wait.
+At the defaults of the service (a lease of 10 s), on its first database, and of the bare engine,
+every setting of which is as the engine comes. A bare engine that does not begin the job again
+while it is watched has no figure, and the table says for how long that was. Engines are killed
+side by side: they mostly wait.
 """
 
 import time

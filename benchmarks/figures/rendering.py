@@ -1,8 +1,8 @@
 """One project, made by the command line of cookiecutter and of copier, from its start to its end.
 
-The reference is a template of one file, made by the same tool: what is left is the tool's own start. **All
-combinations** are those of every answer, rendered by `make render-all` on every core; its reference makes as
-many of the one file.
+The reference is a template of one file, made by the same tool: what is left is the tool's own
+start. **All combinations** are those of every answer, rendered by `make render-all` on every
+core; its reference makes as many of the one file.
 """
 
 import json

@@ -1,21 +1,22 @@
 """`POST /users` commits a user and its two jobs; `GET /users/{id}` reads one.
 
-Eight clients, each of which sends its next request when the last one is answered, to one web process.
-The lean app is one file (`benchmarks/bare/lean.py`): FastAPI, the same driver, pool and durability, the same
-three rows in one transaction, and no ledger: nobody would run these jobs. The workers of an engine do not run
-meanwhile: they have cores of their own where it matters, and their cost is figure 5. On `background` there
-are none: there, the web process runs the jobs, and **with their work** is the time until the last has ended,
-beside the lean app with bare BackgroundTasks, which commits a user and then an audit entry.
+Eight clients, each of which sends its next request when the last one is answered, to one web
+process. The lean app is one file (`benchmarks/bare/lean.py`): FastAPI, the same driver, pool and
+durability, the same three rows in one transaction, and no ledger: nobody would run these jobs.
+The workers of an engine do not run meanwhile: they have cores of their own where it matters, and
+their cost is figure 5. On `background` there are none: there, the web process runs the jobs, and
+**with their work** is the time until the last has ended, beside the lean app with bare
+BackgroundTasks, which commits a user and then an audit entry.
 """
 
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from benchmarks.apps import lean_app, wait_for_work
 from benchmarks.bench import DURABLE, Bench
 from benchmarks.comparison import Comparison, Goal, alternating, percentile
 from benchmarks.load import Load, put_load, registrations, request
-from benchmarks.apps import lean_app, wait_for_work
 from benchmarks.services import MeasuredService, running
 
 TITLE = "Requests"

@@ -1,9 +1,9 @@
-"""How long a client waits for its answer while the request's task takes 0.1 s or 2 s, and while the broker is
-gone (killed) or frozen (SIGSTOP).
+"""How long a client waits for its answer while the request's task takes 0.1 s or 2 s, and while
+the broker is gone (killed) or frozen (SIGSTOP).
 
-One request after the other, 20 a second, each of which enqueues one job, on SQLite unless it says otherwise.
-The reference is the same service, in turn, with a task of 0 s and its broker up: a ratio of 1 says that nobody
-waits.
+One request after the other, 20 a second, each of which enqueues one job, on SQLite unless it says
+otherwise. The reference is the same service, in turn, with a task of 0 s and its broker up: a
+ratio of 1 says that nobody waits.
 """
 
 import itertools

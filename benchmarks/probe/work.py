@@ -3,8 +3,8 @@
 import asyncio
 import os
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 # A short line that is appended by one call does not mix with those of other processes.
 file = os.open(os.environ["PROBE_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)

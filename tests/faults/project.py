@@ -29,9 +29,7 @@ def locked(file: Path) -> Iterator[None]:
         yield
 
 
-def installed(
-    sources: Path, answers: dict[str, str], shared: Path, probe: Path = PROBE
-) -> Path:
+def installed(sources: Path, answers: dict[str, str], shared: Path, probe: Path = PROBE) -> Path:
     folder = shared / name_of(answers)
     with locked(shared / f"{name_of(answers)}.lock"):
         if not (folder / VERSIONS).exists():

@@ -1,0 +1,53 @@
+"""docs/SCALING.md: what follows from the figures, on paper."""
+
+from pathlib import Path
+from statistics import median
+
+from benchmarks import machine
+from benchmarks.comparison import Comparison
+from benchmarks.page import Run, significant, table
+
+PROSE = Path(__file__).with_name("scaling.md")
+JOBS_PER_USER = 2
+BUSY_SECONDS = 24 * 60 * 60 / 10
+HEAD = ("Engine, database", "Registrations/s", "Carried by a worker/s", "Users a day")
+
+
+def scaling(run: Run) -> str:
+    costs = cases(run, "jobs", "ledger, CPU per job")
+    milliseconds = [median(cost.ours) / 1000 for cost in costs]
+    return PROSE.read_text(encoding="utf-8").format(
+        machine=machine.described(),
+        capacity=table(HEAD, capacity(run)),
+        ledger_cpu=f"{min(milliseconds):.1f} to {max(milliseconds):.1f} ms",
+        transactions=" or ".join(dict.fromkeys(cost.note.split()[0] for cost in costs)),
+        growth=growth(run),
+    )
+
+
+def cases(run: Run, figure: str, ending: str) -> list[Comparison]:
+    sections = [section for section in run.sections if section.name == figure]
+    return [c for section in sections for c in section.comparisons if c.case[-1] == ending]
+
+
+def capacity(run: Run) -> list[list[str]]:
+    rows = []
+    jobs = {tuple(c.case[:2]): c for c in cases(run, "jobs", "no-op, asynchronous")}
+    whole = {tuple(c.case[:2]): c for c in cases(run, "requests", "POST /users, with their work")}
+    for comparison in cases(run, "requests", "POST /users"):
+        place = tuple(comparison.case[:2])
+        taken = median(comparison.ours)
+        carried = median(jobs[place].ours) / JOBS_PER_USER
+        if place in whole:
+            taken = carried = median(whole[place].ours)
+        a_day = min(taken, carried) * BUSY_SECONDS
+        rows.append([", ".join(place), *map(significant, (taken, carried)), significant(a_day)])
+    return rows
+
+
+def growth(run: Run) -> str:
+    found = [c for section in run.sections if section.name == "growth" for c in section.comparisons]
+    flat = [c for c in found if c.goal]
+    worst = min(flat, key=lambda c: median(c.ratios))
+    share = f"{median(worst.ratios):.2f} of its speed ({', '.join(worst.case)})"
+    return f"beside the largest ledger that was measured, the slowest has {share}"
