@@ -19,10 +19,15 @@ def scaling(run: Run) -> str:
     return PROSE.read_text(encoding="utf-8").format(
         machine=machine.described(),
         capacity=table(HEAD, capacity(run)),
-        ledger_cpu=f"{min(milliseconds):.1f} to {max(milliseconds):.1f} ms",
+        ledger_cpu=between(milliseconds),
         transactions=" or ".join(dict.fromkeys(cost.note.split()[0] for cost in costs)),
         growth=growth(run),
     )
+
+
+def between(milliseconds: list[float]) -> str:
+    ends = dict.fromkeys(f"{end:.1f}" for end in (min(milliseconds), max(milliseconds)))
+    return f"{' to '.join(ends)} ms"
 
 
 def cases(run: Run, figure: str, ending: str) -> list[Comparison]:

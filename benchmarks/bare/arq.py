@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from arq import ArqRedis, Worker
@@ -27,6 +28,8 @@ LIKE_THE_SERVICE: dict[str, Any] = {
 settings = {} if AT_DEFAULTS else LIKE_THE_SERVICE
 redis_url = os.environ["REDIS_URL"]
 runner = asyncio.Runner()
+# As many as the service may have.
+threads = ThreadPoolExecutor(40)
 
 
 async def asynchronous(_: dict[Any, Any], sent_at: float, seconds: float) -> None:
@@ -34,7 +37,8 @@ async def asynchronous(_: dict[Any, Any], sent_at: float, seconds: float) -> Non
 
 
 async def synchronous(_: dict[Any, Any], sent_at: float, seconds: float) -> None:
-    await asyncio.to_thread(probe.synchronous, sent_at, seconds)
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(threads, probe.synchronous, sent_at, seconds)
 
 
 def work() -> None:
