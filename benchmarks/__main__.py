@@ -1,6 +1,8 @@
 """Measure, and write docs/PERFORMANCE.md and docs/SCALING.md: python -m benchmarks [--quick] ..."""
 
 import argparse
+import signal
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -11,7 +13,7 @@ from template import ROOT
 from benchmarks import machine
 from benchmarks.bench import Bench
 from benchmarks.figures import FIGURES
-from benchmarks.page import Run, Section, page, write_page
+from benchmarks.page import Run, Section, page, short, write_page
 from benchmarks.plan import FULL, QUICK
 from benchmarks.profiles import profiles
 from benchmarks.scaling import scaling
@@ -34,6 +36,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is stopped
     given = arguments()
     plan = QUICK if given.quick else FULL
     plan = replace(plan, engines=tuple(given.engines or plan.engines))
@@ -52,10 +55,14 @@ def measured(bench: Bench, wanted: list[str]) -> Run:
     sections = []
     for figure in FIGURES:
         if (name := name_of(figure)) in wanted:
+            found = []
+            for comparison in figure.measure(bench):
+                bench.say(", ".join([*comparison.case, short(comparison)]))
+                found.append(comparison)
             text = (figure.__doc__ or "").strip()
-            sections.append(Section(name, figure.TITLE, text, [*figure.measure(bench)]))
-    found = [*profiles(bench)]
-    return Run(sections, found, bench.versions(), (time.monotonic() - began) / 60, load)
+            sections.append(Section(name, figure.TITLE, text, found))
+    where = [*profiles(bench)]
+    return Run(sections, where, bench.versions(), (time.monotonic() - began) / 60, load)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from project import installed, versions
-from template import ROOT, combinations, copy_sources, name_of
+from template import combinations, copy_sources, name_of
 
 from benchmarks.comparison import Comparison
 from benchmarks.plan import Plan
 
 PROBE = Path(__file__).parent / "probe"
-MANY = ROOT / "tests" / "faults" / "probe" / "many.py"
+MANY = Path(__file__).parent.parent / "tests" / "faults" / "probe" / "many.py"
 DURABLE = {
     "sqlite": "SQLite: WAL, synchronous=FULL",
     "postgresql": "PostgreSQL: fsync=on, synchronous_commit=on",

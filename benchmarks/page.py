@@ -119,6 +119,12 @@ def with_spread(values: list[float]) -> str:
     return f"{significant(found.median)} ({significant(found.low)} to {significant(found.high)})"
 
 
+def short(comparison: Comparison) -> str:
+    """For whoever watches."""
+    ratio = f", ratio {with_spread(comparison.ratios)}" if comparison.ratios else ""
+    return f"{with_spread(comparison.ours)} {comparison.unit}{ratio}"
+
+
 def significant(value: float) -> str:
     """Three digits, and more only before the point."""
     if value >= 100:

@@ -39,7 +39,8 @@ class MeasuredService(Service):
 
     def _open_database(self) -> str:
         if not self.project.name.endswith("postgresql"):
-            return f"sqlite:///{self.directory / 'app.db'}"
+            self._closing.callback(lambda: self._database.communicate())
+            return super()._open_database()
         # That of the project's tests is quick, and forgets what it was told when it is killed.
         postgres = PostgreSQL(self.project, self.environment)
         self._closing.callback(postgres.remove)
@@ -73,10 +74,9 @@ class MeasuredService(Service):
 
     def lean_database(self) -> str:
         """Another one, on the same server or the same disk."""
-        url = self.environment["DATABASE_URL"]
+        url, name = self.environment["DATABASE_URL"], f"lean{free_port()}"
         if url.startswith("sqlite"):
-            return url.replace("app.db", f"lean{free_port()}.db")
-        name = f"lean{free_port()}"
+            return f"sqlite:///{self.directory}/{name}.db"
         execute(self, f"CREATE DATABASE {name}")
         return f"{url.rpartition('/')[0]}/{name}"
 
