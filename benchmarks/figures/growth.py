@@ -6,6 +6,7 @@ processes on PostgreSQL, whose clients call them in turn; they share the cores o
 with the database and the clients, so the last step says more of the machine than of the service.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -52,16 +53,17 @@ def beside_many(
             yield Comparison(case, unit, against, ours, reference, goal=FLAT, note=note)
 
 
-def registered(bench: Bench, service: MeasuredService) -> float:
-    load = put_load(service.urls, registrations(bench.plan.requests))
+def registered(bench: Bench, service: MeasuredService, processes: int = 1) -> float:
+    # Few: the jobs of each have to be run before the next round.
+    load = put_load(service.urls[:processes], registrations(bench.plan.requests // 3))
     wait_for_work(service.urls[0])
     return load.rate
 
 
 def looked_up(bench: Bench, service: MeasuredService) -> float:
-    _, user = service.register(f"user{id(object())}")
+    [user] = put_load(service.urls, registrations(1)).bodies
     wait_for_work(service.urls[0])
-    path = user["jobs"][0]["url"]
+    path = json.loads(user)["jobs"][0]["url"]
     return put_load(service.urls, [request("GET", path)] * bench.plan.requests).rate
 
 
@@ -73,15 +75,9 @@ def processes(bench: Bench, engine: str) -> Iterator[Comparison]:
     database, most = bench.plan.databases[-1], max(bench.plan.processes)
     bench.say(f"processes: {database}")
     with running(bench.project(engine, database), webs=most, is_pinned=False) as service:
-        subjects = [partial(spread_out, bench, service, count) for count in bench.plan.processes]
+        subjects = [partial(registered, bench, service, count) for count in bench.plan.processes]
         reference, *others = alternating(bench.plan.rounds, *subjects)
         for count, ours in zip(bench.plan.processes[1:], others, strict=True):
             case = [database, "POST /users", f"{count} web processes"]
             note = DURABLE[database]
             yield Comparison(case, "requests/s", "1 web process", ours, reference, note=note)
-
-
-def spread_out(bench: Bench, service: MeasuredService, count: int) -> float:
-    load = put_load(service.urls[:count], registrations(bench.plan.requests))
-    wait_for_work(service.urls[0])
-    return load.rate
