@@ -16,20 +16,26 @@ from benchmarks.figures import FIGURES
 from benchmarks.page import Run, Section, page, short, write_page
 from benchmarks.plan import FULL, QUICK
 from benchmarks.profiles import profiles
+from benchmarks.record import load, save
 from benchmarks.scaling import scaling
 
 DOCS = ROOT / "docs"
+LAST = ROOT / "build" / "bench.json"
 
 
 def name_of(figure: object) -> str:
     return str(figure.__name__).rpartition(".")[2]
 
 
+def names() -> list[str]:
+    return [name_of(figure) for figure in FIGURES]
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    names = [name_of(figure) for figure in FIGURES]
     parser.add_argument("--quick", action="store_true", help="print, and write nothing")
-    parser.add_argument("--only", nargs="+", choices=names, default=names, help="these figures")
+    parser.add_argument("--again", action="store_true", help="write the pages of the last run")
+    parser.add_argument("--only", nargs="+", choices=names(), help="these figures")
     parser.add_argument("--engines", nargs="+", choices=FULL.engines)
     parser.add_argument("--databases", nargs="+", choices=FULL.databases)
     return parser.parse_args()
@@ -38,20 +44,29 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is stopped
     given = arguments()
+    if given.again:
+        write(load(LAST))
+        return
     plan = QUICK if given.quick else FULL
     plan = replace(plan, engines=tuple(given.engines or plan.engines))
     plan = replace(plan, databases=tuple(given.databases or plan.databases))
+    wanted = given.only or [name for name in names() if name not in plan.leaves_out]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        run = measured(Bench(plan, Path(folder)), given.only)
-    if given.quick or {*given.only} != {name_of(figure) for figure in FIGURES}:
+        run = measured(Bench(plan, Path(folder)), wanted)
+    if plan == FULL and wanted == names():
+        save(run, LAST)
+        write(run)
+    else:
         print(page(run))
-        return
+
+
+def write(run: Run) -> None:
     (DOCS / "SCALING.md").write_text(scaling(run), encoding="utf-8")
     write_page(run, DOCS)
 
 
 def measured(bench: Bench, wanted: list[str]) -> Run:
-    began, load = time.monotonic(), machine.load()
+    began, busy = time.monotonic(), machine.load()
     sections = []
     for figure in FIGURES:
         if (name := name_of(figure)) in wanted:
@@ -62,7 +77,8 @@ def measured(bench: Bench, wanted: list[str]) -> Run:
             text = (figure.__doc__ or "").strip()
             sections.append(Section(name, figure.TITLE, text, found))
     where = [*profiles(bench)]
-    return Run(sections, where, bench.versions(), (time.monotonic() - began) / 60, load)
+    minutes = (time.monotonic() - began) / 60
+    return Run(sections, where, bench.versions(), machine.described(), minutes, busy)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,6 @@ from benchmarks.plan import Plan
 
 PROBE = Path(__file__).parent / "probe"
 MANY = Path(__file__).parent.parent / "tests" / "faults" / "probe" / "many.py"
-DURABLE = {
-    "sqlite": "SQLite: WAL, synchronous=FULL",
-    "postgresql": "PostgreSQL: fsync=on, synchronous_commit=on",
-}
-REDIS = "Redis: appendonly yes, appendfsync everysec"
 
 
 @dataclass

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import machine
 from benchmarks.comparison import Comparison, spread
 from benchmarks.plot import has_dot, plot
 from benchmarks.profiles import Profile
@@ -27,6 +26,7 @@ class Run:
     sections: list[Section]
     profiles: list[Profile]
     versions: dict[str, str]
+    machine: str
     minutes: float
     load: float
 
@@ -45,7 +45,7 @@ def write_page(run: Run, folder: Path) -> None:
 
 def page(run: Run) -> str:
     return PROSE.read_text(encoding="utf-8").format(
-        machine=machine.described(),
+        machine=run.machine,
         versions=", ".join(f"{name} {version}" for name, version in run.versions.items()),
         minutes=f"{run.minutes:.0f}",
         load=f"{run.load:.1f}",

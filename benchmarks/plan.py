@@ -8,19 +8,51 @@ from template import CHOICES
 @dataclass(frozen=True)
 class Plan:
     rounds: int
+    # Of figures that take long.
+    few_rounds: int
+    # Of each round: requests at a time, jobs at a time, and what is sent one by one.
     requests: int
     jobs: int
-    # How often jobs are sent one by one, to see how long each takes to start.
-    starts: int
-    # How long a bare engine is waited for after its worker was killed.
+    singles: int
+    # How often a worker is killed, and how long a bare engine is watched after its worker was.
+    kills: int
     patience: float
     ledgers: tuple[int, ...]
     processes: tuple[int, ...]
     engines: tuple[str, ...]
     databases: tuple[str, ...]
+    # Figures that take minutes each, and are measured only if they are asked for.
+    leaves_out: tuple[str, ...]
 
 
 ENGINES, DATABASES = tuple(CHOICES["engine"]), tuple(CHOICES["database"])
 
-FULL = Plan(5, 300, 100, 40, 60, (10**3, 10**5, 10**6), (1, 2, 4), ENGINES, DATABASES)
-QUICK = Plan(2, 60, 20, 10, 15, (10**3, 10**4), (1, 2), ENGINES, DATABASES[:1])
+FULL = Plan(
+    rounds=5,
+    few_rounds=3,
+    requests=300,
+    jobs=80,
+    singles=20,
+    kills=4,
+    patience=60,
+    ledgers=(10**3, 10**5, 10**6),
+    processes=(1, 2, 4),
+    engines=ENGINES,
+    databases=DATABASES,
+    leaves_out=(),
+)
+# One engine without a broker and one with it; others if they are asked for.
+QUICK = Plan(
+    rounds=2,
+    few_rounds=2,
+    requests=100,
+    jobs=20,
+    singles=10,
+    kills=1,
+    patience=15,
+    ledgers=(10**3, 10**4),
+    processes=(1, 2),
+    engines=ENGINES[:2],
+    databases=DATABASES[:1],
+    leaves_out=("green",),
+)

@@ -3,7 +3,6 @@
 from pathlib import Path
 from statistics import median
 
-from benchmarks import machine
 from benchmarks.comparison import Comparison
 from benchmarks.page import Run, significant, table
 
@@ -17,7 +16,7 @@ def scaling(run: Run) -> str:
     costs = cases(run, "jobs", "ledger, CPU per job")
     milliseconds = [median(cost.ours) / 1000 for cost in costs]
     return PROSE.read_text(encoding="utf-8").format(
-        machine=machine.described(),
+        machine=run.machine,
         capacity=table(HEAD, capacity(run)),
         ledger_cpu=between(milliseconds),
         transactions=" or ".join(dict.fromkeys(cost.note.split()[0] for cost in costs)),

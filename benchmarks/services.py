@@ -21,6 +21,11 @@ PRODUCTION = {
     "API_TOKEN": TOKEN,
     "OPS_TOKEN": TOKEN[::-1],
 }
+DURABLE = {
+    "sqlite": "SQLite: WAL, synchronous=FULL",
+    "postgresql": "PostgreSQL: fsync=on, synchronous_commit=on",
+}
+REDIS = "Redis: appendonly yes, appendfsync everysec"
 # A million rows are not filled in within the time that a statement has in production.
 PATIENT = {"DATABASE_STATEMENT_SECONDS": "600"}
 
@@ -71,6 +76,12 @@ class MeasuredService(Service):
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @property
+    def durability(self) -> str:
+        """What survives a loss of power; nothing of it is set for the measurement."""
+        kind = self.environment["DATABASE_URL"].partition(":")[0].partition("+")[0]
+        return "; ".join([DURABLE[kind], *([REDIS] if self.broker else [])])
 
     def lean_database(self) -> str:
         """Another one, on the same server or the same disk."""

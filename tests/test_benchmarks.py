@@ -1,5 +1,6 @@
 """`make bench` measures, and writes what it has measured."""
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,12 +11,13 @@ from benchmarks.bench import Bench
 from benchmarks.comparison import Comparison, Goal, alternating, spread
 from benchmarks.figures import FIGURES, requests
 from benchmarks.page import Run, Section, significant, write_page
-from benchmarks.plan import DATABASES, ENGINES, Plan
+from benchmarks.plan import ENGINES, QUICK
 from benchmarks.profiles import Profile
+from benchmarks.record import load, save
 from benchmarks.scaling import scaling
 
 BENCHMARKS = ROOT / "benchmarks"
-SMALLEST = Plan(1, 10, 10, 2, 1, (1, 10), (1, 2), ENGINES[:1], DATABASES[:1])
+SMALLEST = replace(QUICK, rounds=1, few_rounds=1, requests=10, engines=ENGINES[:1])
 AT_LEAST_HALF = Goal(least=0.5)
 
 
@@ -26,7 +28,7 @@ def row(ours: list[float], reference: list[float], goal: Goal | None = None) -> 
 def run_with(*comparisons: Comparison) -> Run:
     section = Section("jobs", "Jobs", "What is measured.", [*comparisons])
     profile = Profile("no-op job", "sqlite", {"sqlalchemy": 1500.0})
-    return Run([section], [profile], {"Python": "3.11.7"}, 10, 0.1)
+    return Run([section], [profile], {"Python": "3.11.7"}, "2 cores", 10, 0.1)
 
 
 def test_rounds_alternate_after_one_that_warms_up() -> None:
@@ -89,6 +91,12 @@ def test_a_plot_has_a_dot_for_each_ratio(tmp_path: Path) -> None:
     assert "arq, sqlite, a & b" in [text.text for text in plot.findall(".//{*}text")]
 
 
+def test_what_was_measured_is_kept(tmp_path: Path) -> None:
+    run = run_with(row([3.0], [4.0], AT_LEAST_HALF), row([1.0], []))
+    save(run, tmp_path / "build" / "bench.json")
+    assert load(tmp_path / "build" / "bench.json") == run
+
+
 def test_what_a_machine_carries_follows_from_the_figures() -> None:
     place = ["arq", "sqlite"]
     cost = Comparison([*place, "ledger, CPU per job"], "µs", "", [3000.0], note="2 transactions")
@@ -97,7 +105,7 @@ def test_what_a_machine_carries_follows_from_the_figures() -> None:
     grown = Comparison(["sqlite", "1,000 rows"], "jobs/s", "", [9.0], [10.0], goal=Goal(least=0.9))
     found = {"jobs": [cost, jobs], "requests": [users], "growth": [grown]}
     sections = [Section(name, name, "", rows) for name, rows in found.items()]
-    page = scaling(Run(sections, [], {}, 10, 0))
+    page = scaling(Run(sections, [], {}, "2 cores", 10, 0))
     assert "| arq, sqlite | 200 | 50 | 432,000 |" in page
     assert "costs 3.0 ms of CPU in the ledger" in " ".join(page.split())
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.apps import wait_for_work
-from benchmarks.bench import DURABLE, Bench
+from benchmarks.bench import Bench
 from benchmarks.comparison import Comparison, Goal, alternating
 from benchmarks.load import put_load, registrations, request
 from benchmarks.senders import ServiceSender
@@ -46,10 +46,10 @@ def beside_many(
         ("no-op jobs", "jobs/s", performed),
     ):
         subjects = [partial(measured, bench, service) for service in services]
-        reference, *others = alternating(bench.plan.rounds, *subjects)
+        reference, *others = alternating(bench.plan.few_rounds, *subjects)
         for rows, ours in zip(more, others, strict=True):
             case, against = [database, what, f"{rows:,} rows"], f"{few:,} rows"
-            note = DURABLE[database]
+            note = services[0].durability
             yield Comparison(case, unit, against, ours, reference, goal=FLAT, note=note)
 
 
@@ -76,8 +76,8 @@ def processes(bench: Bench, engine: str) -> Iterator[Comparison]:
     bench.say(f"processes: {database}")
     with running(bench.project(engine, database), webs=most, is_pinned=False) as service:
         subjects = [partial(registered, bench, service, count) for count in bench.plan.processes]
-        reference, *others = alternating(bench.plan.rounds, *subjects)
+        reference, *others = alternating(bench.plan.few_rounds, *subjects)
         for count, ours in zip(bench.plan.processes[1:], others, strict=True):
             case = [database, "POST /users", f"{count} web processes"]
-            note = DURABLE[database]
+            note = service.durability
             yield Comparison(case, "requests/s", "1 web process", ours, reference, note=note)

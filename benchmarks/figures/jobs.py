@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from benchmarks.bench import DURABLE, Bench
+from benchmarks.bench import Bench
 from benchmarks.comparison import Comparison, Goal, alternating, percentile
 from benchmarks.notes import Notes
 from benchmarks.senders import BareSender, Sender, ServiceSender
@@ -29,6 +29,7 @@ GOALS = {"no-op": Goal(least=0.5), "50 ms": Goal(least=0.95)}
 def measure(bench: Bench) -> Iterator[Comparison]:
     for engine, database in bench.places:
         bench.say(f"jobs: {engine}, {database}")
+        place = [engine, database]
         with ExitStack() as stack:
             service = stack.enter_context(running(bench.project(engine, database)))
             senders: list[Sender] = [ServiceSender(service)]
@@ -37,24 +38,26 @@ def measure(bench: Bench) -> Iterator[Comparison]:
                 stack.enter_context(bare.running())
                 senders.append(bare)
             against = f"bare {engine}" if senders[1:] else "no bare reference"
-            yield from compared(bench, senders, [engine, database], against)
-            yield ledger_cost(bench, service, [engine, database])
+            yield from compared(bench, senders, place, against, service.durability)
+            yield ledger_cost(bench, service, place)
 
 
 def compared(
-    bench: Bench, senders: list[Sender], place: list[str], against: str
+    bench: Bench, senders: list[Sender], place: list[str], against: str, note: str
 ) -> Iterator[Comparison]:
-    plan, note = bench.plan, DURABLE[place[1]]
+    plan = bench.plan
     for work, seconds in WORK.items():
-        # As many as take about as long as those that do nothing.
-        count = max(10, int(plan.jobs * 0.1 / (0.1 + 10 * seconds)) // 10 * 10)
+        # Of those that take long, fewer.
+        count = plan.jobs // 2 if work == "50 ms" else plan.jobs
         for kind in KINDS:
             runs = [partial(sender.run, kind, count, seconds) for sender in senders]
-            rates = [[notes.rate for notes in found] for found in alternating(plan.rounds, *runs)]
+            rates = [
+                [notes.rate for notes in found] for found in alternating(plan.few_rounds, *runs)
+            ]
             case = [*place, f"{work}, {kind}"]
             yield Comparison(case, "jobs/s", against, *rates, goal=GOALS.get(work), note=note)
-    runs = [partial(sender.run, KINDS[0], plan.starts, 0, INTERVAL) for sender in senders]
-    found = alternating(plan.rounds, *runs)
+    runs = [partial(sender.run, KINDS[0], plan.singles, 0, INTERVAL) for sender in senders]
+    found = alternating(plan.few_rounds, *runs)
     for percent in (50, 99):
         times = [[start(notes, percent) for notes in each] for each in found]
         yield Comparison([*place, f"to start, p{percent}"], "ms", against, *times, note=note)
@@ -66,8 +69,8 @@ def start(notes: Notes, percent: int) -> float:
 
 def ledger_cost(bench: Bench, service: MeasuredService, place: list[str]) -> Comparison:
     """In a process of its own, without an engine."""
-    said = service.run("python", "-m", "app.probe.ledger_cost", str(bench.plan.rounds))
+    said = service.run("python", "-m", "app.probe.ledger_cost", str(bench.plan.few_rounds))
     found = json.loads(said)
-    note = f"{found['transactions']:g} transactions that write; {DURABLE[place[1]]}"
+    note = f"{found['transactions']:g} transactions that write; {service.durability}"
     case, against = [*place, "ledger, CPU per job"], "the same task, called"
     return Comparison(case, "µs", against, found["performed"], found["called"], note=note)

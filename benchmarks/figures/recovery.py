@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from process import until
 
-from benchmarks.bench import DURABLE, Bench
+from benchmarks.bench import Bench
 from benchmarks.comparison import Comparison, Goal
 from benchmarks.machine import MEASURED, on
 from benchmarks.notes import read_notes
@@ -38,7 +38,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
 def recovered(bench: Bench, engine: str) -> Comparison:
     database, patience = bench.plan.databases[0], bench.plan.patience
     with running(bench.project(engine, database)) as service, ThreadPoolExecutor() as pool:
-        ours = pool.submit(recoveries, ServiceSender(service), bench.plan.rounds, patience)
+        ours = pool.submit(recoveries, ServiceSender(service), bench.plan.kills, patience)
         against, reference = "no bare reference", []
         if BareSender.exists(engine):
             bare = BareSender(engine, service, AT_DEFAULTS="1")
@@ -49,7 +49,7 @@ def recovered(bench: Bench, engine: str) -> Comparison:
                 against += f": not within {patience:g} s"
         found = ours.result()
     assert found, f"{engine} did not recover within {patience} s"
-    case, note = [engine, "kill -9 to running again"], DURABLE[database]
+    case, note = [engine, "kill -9 to running again"], service.durability
     return Comparison(case, "s", against, found, reference, goal=GOAL, note=note)
 
 

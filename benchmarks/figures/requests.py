@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from benchmarks.apps import lean_app, wait_for_work
-from benchmarks.bench import DURABLE, Bench
+from benchmarks.bench import Bench
 from benchmarks.comparison import Comparison, Goal, alternating, percentile
 from benchmarks.load import Load, put_load, registrations, request
 from benchmarks.services import MeasuredService, running
@@ -42,7 +42,7 @@ def posts(
     runs_jobs = service.workers is service.webs
     own = partial(registered, service.urls[0], bench.plan.requests, runs_jobs)
     other = partial(registered, lean, bench.plan.requests, False)
-    yield from compared(bench, [*place, "POST /users"], [own, other])
+    yield from compared(bench, [*place, "POST /users"], [own, other], service.durability)
 
 
 def gets(
@@ -53,15 +53,15 @@ def gets(
         [body] = put_load([url], registrations(1)).bodies
         read_user = request("GET", f"/users/{json.loads(body)['id']}")
         subjects.append(partial(put_load, [url], [read_user] * bench.plan.requests))
-    yield from compared(bench, [*place, "GET /users/{id}"], subjects)
+    yield from compared(bench, [*place, "GET /users/{id}"], subjects, service.durability)
 
 
 def compared(
-    bench: Bench, case: list[str], subjects: list[Callable[[], Load]]
+    bench: Bench, case: list[str], subjects: list[Callable[[], Load]], durability: str
 ) -> Iterator[Comparison]:
     ours, lean = alternating(bench.plan.rounds, *subjects)
     busy = max(load.busy for load in [*ours, *lean])
-    note = f"{DURABLE[case[1]]}; the clients computed for {busy:.0%} of the time at most"
+    note = f"{durability}; the clients computed for {busy:.0%} of the time at most"
     rates = [[load.rate for load in loads] for loads in (ours, lean)]
     yield Comparison(case, "requests/s", LEAN, *rates, goal=GOAL, note=note)
     for percent in (50, 99):
@@ -79,7 +79,7 @@ def whole(bench: Bench, service: MeasuredService, lean: str, place: list[str]) -
     ours, reference = alternating(bench.plan.rounds, *subjects)
     against = "the lean app with bare BackgroundTasks"
     case = [*place, "POST /users, with their work"]
-    return Comparison(case, "users/s", against, ours, reference, note=DURABLE[place[1]])
+    return Comparison(case, "users/s", against, ours, reference, note=service.durability)
 
 
 def registered(url: str, count: int, runs_jobs: bool) -> Load:
