@@ -13,7 +13,7 @@ RUN := $(UV) run --quiet
 MEASURE = PYTHONPATH=.:scripts:tests/faults $(RUN) python -m benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench bench-quick lint fmt sync settings docs release render-all check-all clean
+.PHONY: help demo test faults bench bench-quick bench-page lint fmt sync settings docs release render-all check-all clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ bench: $(UV) ## measure what a service costs, and write docs/PERFORMANCE.md and 
 
 bench-quick: $(UV) ## measure a little of everything, and print it (ARGS="--only requests --engines arq")
 	$(MEASURE) --quick $(ARGS)
+
+bench-page: $(UV) ## write both pages again, from what the last run of make bench has measured
+	$(MEASURE) --again
 
 lint: $(UV) ## check the code of the template itself
 	$(RUN) ruff check
