@@ -3,14 +3,16 @@
 Eight clients, each of which sends its next request when the last one is answered, to one web
 process. The lean app is one file (`benchmarks/bare/lean.py`): FastAPI, the same driver, pool and
 durability, the same three rows in one transaction, and no ledger: nobody would run these jobs.
+**With BackgroundTasks** it commits the user alone, and runs the two tasks after the response, for
+as long as nobody kills it.
+
 The workers of an engine do not run meanwhile: they have cores of their own where it matters, and
-their cost is figure 5. On `background` there are none: there, the web process runs the jobs, and
-**with their work** is the time until the last has ended, beside the lean app with bare
-BackgroundTasks, which commits a user and then an audit entry.
+their cost is figure 5. On `background` there are none, and the web process runs its jobs between
+the requests: **with their work** is the time until the last of them has ended.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.apps import lean_app, wait_for_work
@@ -22,27 +24,36 @@ from benchmarks.services import MeasuredService, running
 TITLE = "Requests"
 GOAL = Goal(least=0.85)
 LEAN = "the lean app, with the same rows"
+WITH_TASKS = "the lean app, with bare BackgroundTasks"
 
 
 def measure(bench: Bench) -> Iterator[Comparison]:
     for engine, database in bench.places:
         bench.say(f"requests: {engine}, {database}")
-        project = bench.project(engine, database)
-        with running(project, start_workers=False) as service, lean_app(service) as lean:
-            yield from posts(bench, service, lean, [engine, database])
-            yield from gets(bench, service, lean, [engine, database])
+        project, place = bench.project(engine, database), [engine, database]
+        with (
+            running(project, start_workers=False) as service,
+            lean_app(service) as lean,
+            lean_app(service, WITH_TASKS="1") as with_tasks,
+        ):
+            yield from posts(bench, service, [lean, with_tasks], place)
+            yield from gets(bench, service, lean, place)
             if service.workers is service.webs:
-                with lean_app(service, WITH_TASKS="1") as with_tasks:
-                    yield whole(bench, service, with_tasks, [engine, database])
+                yield whole(bench, service, with_tasks, place)
 
 
 def posts(
-    bench: Bench, service: MeasuredService, lean: str, place: list[str]
+    bench: Bench, service: MeasuredService, others: list[str], place: list[str]
 ) -> Iterator[Comparison]:
     runs_jobs = service.workers is service.webs
-    own = partial(registered, service.urls[0], bench.plan.requests, runs_jobs)
-    other = partial(registered, lean, bench.plan.requests, False)
-    yield from compared(bench, [*place, "POST /users"], [own, other], service.durability)
+    count = bench.plan.requests
+    subjects = [partial(registered, service.urls[0], count, waits=runs_jobs)]
+    subjects += [partial(registered, url, count, waits=True) for url in others]
+    ours, lean, with_tasks = alternating(bench.plan.rounds, *subjects)
+    case, note = [*place, "POST /users"], service.durability
+    yield from compared(case, ours, lean, note)
+    rates = [[load.rate for load in loads] for loads in (ours, with_tasks)]
+    yield Comparison([*case, "with BackgroundTasks"], "requests/s", WITH_TASKS, *rates, note=note)
 
 
 def gets(
@@ -53,13 +64,13 @@ def gets(
         [body] = put_load([url], registrations(1)).bodies
         read_user = request("GET", f"/users/{json.loads(body)['id']}")
         subjects.append(partial(put_load, [url], [read_user] * bench.plan.requests))
-    yield from compared(bench, [*place, "GET /users/{id}"], subjects, service.durability)
+    ours, others = alternating(bench.plan.rounds, *subjects)
+    yield from compared([*place, "GET /users/{id}"], ours, others, service.durability)
 
 
 def compared(
-    bench: Bench, case: list[str], subjects: list[Callable[[], Load]], durability: str
+    case: list[str], ours: list[Load], lean: list[Load], durability: str
 ) -> Iterator[Comparison]:
-    ours, lean = alternating(bench.plan.rounds, *subjects)
     busy = max(load.busy for load in [*ours, *lean])
     note = f"{durability}; the clients computed for {busy:.0%} of the time at most"
     rates = [[load.rate for load in loads] for loads in (ours, lean)]
@@ -71,20 +82,17 @@ def compared(
         yield Comparison([*case, f"p{percent}"], "ms", LEAN, *times, note=note)
 
 
-def whole(bench: Bench, service: MeasuredService, lean: str, place: list[str]) -> Comparison:
-    subjects = [
-        partial(registered_and_done, url, bench.plan.requests // 4)
-        for url in (service.urls[0], lean)
-    ]
-    ours, reference = alternating(bench.plan.rounds, *subjects)
-    against = "the lean app with bare BackgroundTasks"
-    case = [*place, "POST /users, with their work"]
-    return Comparison(case, "users/s", against, ours, reference, note=service.durability)
+def whole(bench: Bench, service: MeasuredService, with_tasks: str, place: list[str]) -> Comparison:
+    count, urls = bench.plan.requests // 3, (service.urls[0], with_tasks)
+    subjects = [partial(registered_and_done, url, count) for url in urls]
+    rates = alternating(bench.plan.few_rounds, *subjects)
+    case, note = [*place, "POST /users, with their work"], service.durability
+    return Comparison(case, "users/s", WITH_TASKS, *rates, note=note)
 
 
-def registered(url: str, count: int, runs_jobs: bool) -> Load:
+def registered(url: str, count: int, *, waits: bool) -> Load:
     load = put_load([url], registrations(count))
-    if runs_jobs:
+    if waits:
         wait_for_work(url)
     return load
 
