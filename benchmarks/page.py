@@ -133,7 +133,7 @@ def significant(value: float) -> str:
 
 
 def profiles(found: list[Profile]) -> str:
-    columns = [f"{profile.what}, {profile.database}" for profile in found]
+    columns = [f"{profile.what}; {profile.database}" for profile in found]
     parts = dict.fromkeys(part for profile in found for part in profile.microseconds)
     rows = [
         [part, *(significant(profile.microseconds.get(part, 0)) for profile in found)]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.apps import BARE
 from benchmarks.bench import Bench
 from benchmarks.services import running
 
@@ -22,6 +23,7 @@ def profiles(bench: Bench) -> Iterator[Profile]:
     for database in bench.plan.databases:
         bench.say(f"profiles: {database}")
         with running(bench.project(engine, database)) as service:
-            found = json.loads(service.run("python", "-m", "app.probe.profile"))
+            command = ("python", "-m", "app.probe.profile")
+            found = json.loads(service.run(*command, str(BARE), service.lean_database()))
         for what, microseconds in found.items():
             yield Profile(what, database, microseconds)

@@ -1,18 +1,27 @@
-"""Says which package computes for how long in a request and in a job, without server and engine."""
+"""Says which package computes for how long in a request and in a job, without server and engine.
+
+python -m app.probe.profile FOLDER DATABASE_URL: where the lean app is, and its database.
+"""
 
 import asyncio
 import cProfile
 import json
+import os
 import pstats
+import sys
 import sysconfig
 import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from app.db import Database, open_database
+from fastapi import FastAPI
+
+from app.db import open_database
 from app.jobs import Job
 from app.jobs.perform import perform
 from app.main import app
@@ -36,7 +45,9 @@ def package_of(file: str) -> str:
         if path.is_relative_to(folder):
             name = path.relative_to(folder).parts[0].removesuffix(".py")
             return name if folder == PACKAGES else f"Python: {name}"
-    return "app" if path.is_relative_to(OWN) else "what is compiled at run time"
+    if path.is_relative_to(OWN) or path.name == "lean.py":
+        return "the app's own code"
+    return "what is compiled at run time"
 
 
 async def profiled(call: Callable[[], Awaitable[object]]) -> dict[str, float]:
@@ -74,7 +85,7 @@ def condensed(found: Counter[str]) -> dict[str, float]:
     return large | {"everything else": found.total() - sum(large.values())}
 
 
-async def post_user(database: Database) -> None:
+async def post_user(app: FastAPI, state: dict[str, object]) -> None:
     """As the server would call the app."""
     user = {"email": f"{uuid.uuid4().hex}@example.com", "full_name": "Ada"}
     body = json.dumps(user).encode()
@@ -86,7 +97,7 @@ async def post_user(database: Database) -> None:
         "query_string": b"",
         "headers": headers,
         "scheme": "http",
-        "state": {"database": database, "relay": SilentRelay()},
+        "state": state,
     }
 
     async def receive() -> dict[str, Any]:
@@ -98,23 +109,27 @@ async def post_user(database: Database) -> None:
     await app(scope, receive, send)
 
 
-async def main() -> None:
+async def main(folder: str, lean_database: str) -> None:
     async with open_database(get_settings().database_url) as database:
-
-        async def post() -> None:
-            await post_user(database)
+        state = {"database": database, "relay": SilentRelay()}
+        request = await profiled(partial(post_user, app, state))
 
         async def run_job() -> None:
             await perform(database, ids.pop())
 
-        request = await profiled(post)
         async with unit_of_work(database, get_settings().jobs_lease) as uow:
             for _ in range(2 * COUNT + 1):
                 uow.enqueue(tasks.asynchronous, time.time(), 0)
         ids = [job.id for job in uow.jobs]
-        found = {"POST /users": request, "no-op job": await profiled(run_job)}
+        job = await profiled(run_job)
+    sys.path.append(folder)
+    os.environ["DATABASE_URL"] = lean_database
+    lean = import_module("lean")
+    async with lean.lifespan(lean.app):
+        lean_request = await profiled(partial(post_user, lean.app, {}))
+    found = {"POST /users": request, "POST /users, lean app": lean_request, "no-op job": job}
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(*sys.argv[1:]))
