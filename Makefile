@@ -3,7 +3,7 @@ ENGINE ?= background
 DATABASE ?= sqlite
 OUT ?= build/all
 # The tests of faults mostly wait: they run side by side, more of them than there are cores.
-AT_ONCE ?= 8
+AT_ONCE ?= 7
 
 # Where there is no uv, one is installed for this repository alone. It comes last on PATH,
 # for what is started below to find.
