@@ -32,6 +32,8 @@ dependencies = ["fastapi", "httpx", "uvicorn[standard]"]
 dev = ["pytest"]
 [tool.uv]
 package = false
+[tool.pytest.ini_options]
+testpaths = ["."]
 """
 TEST = """
 from fastapi import FastAPI
