@@ -20,6 +20,8 @@ from benchmarks.record import load, save
 from benchmarks.scaling import scaling
 
 DOCS = ROOT / "docs"
+# The figures whose goals a profile explains.
+EXPLAINED = ("requests", "jobs")
 LAST = ROOT / "build" / "bench.json"
 
 
@@ -76,7 +78,7 @@ def measured(bench: Bench, wanted: list[str]) -> Run:
                 found.append(comparison)
             text = (figure.__doc__ or "").strip()
             sections.append(Section(name, figure.TITLE, text, found))
-    where = [*profiles(bench)]
+    where = [*profiles(bench)] if {*EXPLAINED} & {*wanted} else []
     minutes = (time.monotonic() - began) / 60
     return Run(sections, where, bench.versions(), machine.described(), minutes, busy)
 
