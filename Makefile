@@ -18,7 +18,7 @@ MEASURE = PYTHONPATH=.:scripts:tests/faults $(RUN) python -m benchmarks
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(UV) ## render, start and try a service (ENGINE=background|arq|celery DATABASE=sqlite|postgresql)
+demo: $(UV) ## render, start and try a service (ENGINE=background DATABASE=sqlite, or others)
 	$(RUN) python scripts/demo.py $(ENGINE) $(DATABASE)
 
 test: $(UV) ## run every test, on every core

@@ -1,11 +1,13 @@
 """The CI files are valid, safe, and the same whatever else was answered."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from checks import environment
 from template import CHOICES, ROOT, combinations, name_of, render
 
 FILES = {
@@ -86,14 +88,24 @@ def test_ci_is_the_same_on_every_engine_and_database(
         assert len(contents) == 1, f"{path} differs between {', '.join(projects)}"
 
 
-def test_our_own_ci_has_every_engine_on_every_database_every_week() -> None:
+def test_our_own_ci_has_every_engine_on_every_database_every_week(tmp_path: Path) -> None:
     checked = run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", OURS)
     assert checked.returncode == 0, checked.stdout
     # YAML takes `on` for a truth.
     workflow = {str(key): value for key, value in yaml.safe_load(OURS.read_text()).items()}
-    matrix = workflow["jobs"]["project"]["strategy"]["matrix"]
-    assert {name: matrix[name] for name in ("engine", "database")} == {
-        name: CHOICES[name] for name in ("engine", "database")
-    }
+    choices, project = workflow["jobs"]["choices"], workflow["jobs"]["project"]
+    matrix = project["strategy"]["matrix"]
+    assert project["needs"] == "choices"
+    for name in ("engine", "database"):
+        assert matrix[name] == f"${{{{ fromJSON(needs.choices.outputs.{name}) }}}}"
+        assert choices["outputs"][name] == f"${{{{ steps.read.outputs.{name} }}}}"
     assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]
     assert workflow["True"]["schedule"]
+    [read] = [step for step in choices["steps"] if step.get("id") == "read"]
+    output = tmp_path / "output"
+    script = ["bash", "-euo", "pipefail", "-c", read["run"]]
+    subprocess.run(script, cwd=ROOT, env=environment(GITHUB_OUTPUT=str(output)), check=True)
+    said = dict(line.split("=", 1) for line in output.read_text().splitlines())
+    assert {name: json.loads(values) for name, values in said.items()} == {
+        name: CHOICES[name] for name in ("engine", "database")
+    }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from template import ROOT, render
+from template import CHOICES, ROOT, render
 from trees import differing, read_tree
 from upstream import HTTPS_URL, PROJECT, SSH_URL, URL, Upstream, publish, run
 
@@ -100,7 +100,7 @@ def version_of(project: Path) -> str:
     return str(yaml.safe_load(answers)["_commit"])
 
 
-@pytest.mark.parametrize("engine", ["background", "celery"])
+@pytest.mark.parametrize("engine", CHOICES["engine"])
 def test_backstage_needs_the_step_of_the_readme(
     engine: str, upstream: Upstream, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from checks import UV, environment
 from demo import call, is_ready, own_settings, running, wait_until
 from living import LivingProject
+from template import CHOICES
 from upstream import Upstream, publish, run
 
 ENQUEUE = """
@@ -44,7 +45,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
     return upstream
 
 
-@pytest.mark.parametrize("engine", ["arq", "celery"])
+@pytest.mark.parametrize("engine", CHOICES["engine"][1:])
 def test_waiting_jobs_are_run_by_the_new_engine(
     engine: str, upstream: Upstream, tmp_path: Path
 ) -> None:

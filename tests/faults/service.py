@@ -207,7 +207,7 @@ class Service:
         for key in self.redis("KEYS", "*").splitlines():
             count = {"zset": "ZCARD", "list": "LLEN", "hash": "HLEN"}.get(self.redis("TYPE", key))
             # Celery's Redis queue keeps elsewhere what a worker has fetched and not begun.
-            if count and key in (self.project.name, "unacked"):
+            if count and (key.endswith(self.project.name) or key == "unacked"):
                 total += int(self.redis(count, key))
         return total
 

@@ -1,4 +1,4 @@
-"""Celery on another broker than Redis, named by BROKER_URL alone."""
+"""Another broker than Redis, named by BROKER_URL alone, for the engines that speak to it."""
 
 import signal
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from audit import audited, has_finished
-from matrix import fault, on
+from matrix import FRAGMENTS, ON_FIRST_DATABASE, fault, on
 from process import until
 from rabbitmq import RabbitMQ, running_rabbitmq
 from report import Recorder
@@ -17,7 +17,13 @@ from service import Service, timed_registration
 
 pytestmark = pytest.mark.slow
 
-on_celery = on([{"engine": "celery", "database": "sqlite"}])
+on_every_speaker = on(
+    [
+        answers
+        for answers in ON_FIRST_DATABASE
+        if "amqp://" in (FRAGMENTS / answers["engine"] / "env").read_text(encoding="utf-8")
+    ]
+)
 ELSEWHERE = "it does not speak to RabbitMQ"
 
 
@@ -44,7 +50,7 @@ def service(project: Path, tmp_path: Path, rabbitmq: RabbitMQ) -> Iterator[Servi
     promise="every job runs",
     elsewhere=ELSEWHERE,
 )
-@on_celery
+@on_every_speaker
 def test_kills_with_rabbitmq(service: Service, cell: Recorder) -> None:
     service.enqueue(200, 0.05)
     for finished in (20, 80, 140):
@@ -60,7 +66,7 @@ def test_kills_with_rabbitmq(service: Service, cell: Recorder) -> None:
     promise="they are answered at once, and what follows runs after the thaw",
     elsewhere=ELSEWHERE,
 )
-@on_celery
+@on_every_speaker
 def test_rabbitmq_frozen(service: Service, rabbitmq: RabbitMQ, cell: Recorder) -> None:
     rabbitmq.send_signal(signal.SIGSTOP)
     try:
