@@ -62,7 +62,7 @@ def running_rabbitmq() -> Iterator[RabbitMQ]:
                 start_new_session=True,
                 **identity,
             )
-        broker = RabbitMQ(process, f"amqp://guest:guest@127.0.0.1:{port}//")
+        broker = RabbitMQ(process, f"amqp://guest:guest@127.0.0.1:{port}/%2F")
         try:
             started = "Starting broker... completed"
             until("RabbitMQ", 90, lambda: started in Path(log.name).read_text(errors="replace"))
