@@ -6,6 +6,7 @@ Where they are is told by what Redis holds, not by which engine has put it there
 import base64
 import sys
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -36,14 +37,25 @@ def spellings(job_id: str) -> list[bytes]:
     return [plain] + [base64.b64encode(b"\0" * n + plain)[4 * (n > 0) : 44] for n in range(3)]
 
 
+def opened(message: bytes) -> bytes:
+    try:
+        return zlib.decompress(message)
+    except zlib.error:
+        return message
+
+
 def renamed(message: bytes, job_id: str, other: str) -> bytes:
+    text = opened(message)
+    is_packed = text != message
     for old, new in zip(spellings(job_id), spellings(other), strict=True):
-        message = message.replace(old, new)
-    return message
+        text = text.replace(old, new)
+    return zlib.compress(text) if is_packed else text
 
 
 def spoil(redis: Any, job_id: str, change: Callable[[bytes], bytes]) -> None:
-    found = [(message, put) for message, put in messages(redis) if job_id.encode() in message]
+    found = [
+        (message, put) for message, put in messages(redis) if job_id.encode() in opened(message)
+    ]
     assert found, f"no message carries {job_id}"
     for message, put in found:
         assert change(message) != message
@@ -51,10 +63,11 @@ def spoil(redis: Any, job_id: str, change: Callable[[bytes], bytes]) -> None:
 
 
 def litter(redis: Any, queue: str) -> None:
-    if redis.type(queue) == b"zset":
-        redis.zadd(queue, {GARBAGE: 1})
+    [key] = [key for key in redis.scan_iter(f"*{queue}") if redis.type(key) in (b"zset", b"list")]
+    if redis.type(key) == b"zset":
+        redis.zadd(key, {GARBAGE: 1})
     else:
-        redis.lpush(queue, GARBAGE)
+        redis.lpush(key, GARBAGE)
 
 
 if __name__ == "__main__":
