@@ -23,7 +23,7 @@ FROZEN = {
     "description": None,
     "author_name": None,
     "author_email": None,
-    "engine": ["background", "arq", "celery"],
+    "engine": ["background", "arq", "celery", "rq", "dramatiq"],
     "database": ["sqlite", "postgresql"],
     "license": ["MIT", "Apache-2.0", "BSD-3-Clause", "none"],
     "ci": ["github", "gitlab", "none"],
