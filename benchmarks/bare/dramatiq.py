@@ -1,0 +1,37 @@
+"""A plain Dramatiq worker, in one process, as the service has it."""
+
+import os
+import signal
+import time
+from threading import Event
+
+import dramatiq
+from bare.command import AT_DEFAULTS, main
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import AsyncIO
+from probe import work as probe
+
+middleware = None if AT_DEFAULTS else [AsyncIO()]
+broker = RedisBroker(url=os.environ["REDIS_URL"], middleware=middleware)
+if AT_DEFAULTS:
+    broker.add_middleware(AsyncIO())
+dramatiq.set_broker(broker)
+asynchronous = dramatiq.actor(probe.asynchronous)
+synchronous = dramatiq.actor(probe.synchronous)
+
+
+def work() -> None:
+    worker = dramatiq.Worker(broker, worker_timeout=1000 if AT_DEFAULTS else 100)
+    worker.start()
+    must_stop = Event()
+    signal.signal(signal.SIGTERM, lambda *_: must_stop.set())
+    must_stop.wait()
+
+
+def send(task: str, count: int, seconds: float) -> None:
+    for _ in range(count):
+        broker.get_actor(task).send(time.time(), seconds)
+
+
+if __name__ == "__main__":
+    main(work, send)
