@@ -35,7 +35,6 @@ on_every_broker = on([answers for answers in ON_FIRST_DATABASE if has_broker(ans
 # Where engine and database each have a part, but not with each other.
 on_every_engine_by_turns = on(BY_TURNS)
 on_every_broker_by_turns = on([answers for answers in BY_TURNS if has_broker(answers)])
-on_every_database = on(EVERYWHERE)
 on_postgresql = on([answers for answers in EVERYWHERE if answers["database"] == "postgresql"])
 on_sqlite = on([answers for answers in EVERYWHERE if answers["database"] == "sqlite"])
 NO_BROKER = "it has no broker"

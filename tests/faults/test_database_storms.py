@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from audit import audited
-from matrix import fault, on_every_database, on_postgresql, on_sqlite
+from matrix import fault, on_every_engine_by_turns, on_postgresql, on_sqlite
 from postgres import ServiceOnPostgreSQL, execute
 from process import until
 from report import Recorder
@@ -94,7 +94,7 @@ def test_sqlite_locked(service: Service, cell: Recorder) -> None:
     "PostgreSQL: its error for a full disk, raised by a trigger)",
     promise="507 until there is room, reading goes on; then all goes on by itself",
 )
-@on_every_database
+@on_every_engine_by_turns
 def test_database_full(service: Service, cell: Recorder) -> None:
     no_room = service.notes.with_name("no_room")
     on_disk = service.environment["DATABASE_URL"].startswith("sqlite")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from audit import audited, has_finished
-from matrix import fault, on_every_database
+from matrix import fault, on_every_engine_by_turns
 from process import Process, until
 from report import Recorder
 from service import running
@@ -26,7 +26,7 @@ def kill_group_or_child(process: Process) -> None:
     "two APIs send them",
     promise="every job runs",
 )
-@on_every_database
+@on_every_engine_by_turns
 def test_twenty_kills_of_two_workers(project: Path, tmp_path: Path, cell: Recorder) -> None:
     """Half of the jobs are blocking; each kill comes at a point of progress drawn by lot."""
     with running(project, tmp_path, webs=2, workers=2) as service:
