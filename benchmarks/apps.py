@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from process import Process, free_port, until
+from ports import free_port
+from process import Process, until
 from service import NO_ANSWER, OPENER
 
 from benchmarks.machine import MEASURED, on

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from checks import UV
-from process import Process, free_port
+from ports import free_port
+from process import Process
 
 from benchmarks.apps import wait_for_work
 from benchmarks.machine import MEASURED, OTHERS, on

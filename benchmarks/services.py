@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from checks import UV
+from ports import free_port
 from postgres import PostgreSQL, execute
-from process import free_port
 from service import Service
 
 from benchmarks.load import TOKEN

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from checks import UV, environment
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 90
@@ -43,11 +43,6 @@ def render(project: Path, engine: str, database: str) -> None:
     output = ["--output-dir", str(project.parent)]
     answers = [f"project_name={project.name}", f"engine={engine}", f"database={database}"]
     subprocess.run([*command, *output, *answers], check=True, stdout=subprocess.DEVNULL)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def own_settings(database: str) -> dict[str, str]:

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 import yaml
 from checks import environment
-from demo import call, free_port, is_ready
+from demo import call, is_ready
+from ports import free_port
 from template import CHOICES, render
 
 PATIENCE_SECONDS = 120

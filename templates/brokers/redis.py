@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from fakeredis import TcpFakeServer
 from redis import Redis, RedisError
 
 from app.jobs.engine import BrokerSettings
+from tests.ports import free_port
 
 PROJECT = Path(__file__).parent.parent
 THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
@@ -137,9 +137,7 @@ def answers(url: str) -> bool:
 
 @contextmanager
 def running_broker(directory: Path) -> Iterator[Broker]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    broker = find_broker(directory, port)
+    broker = find_broker(directory, free_port())
     broker.start()
     try:
         yield broker

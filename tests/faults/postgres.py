@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from checks import UV
-from process import free_port, until
+from ports import free_port
+from process import until
 from service import Service
 
 # The project's own tests know how to serve one; it lasts until our end of the pipe closes.

@@ -2,17 +2,11 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def until(what: str, seconds: float, condition: Callable[[], bool]) -> float:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from process import free_port, until
+from ports import free_port
+from process import until
 
 # The script on PATH would start the system's own node.
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

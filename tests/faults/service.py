@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from checks import UV, environment
-from process import Process, free_port, until
+from ports import free_port
+from process import Process, until
 
 # No proxy stands between us and our own machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

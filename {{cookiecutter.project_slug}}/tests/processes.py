@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from typing import TypeVar
 import httpx
 import pytest
 
+from tests.ports import free_port
+
 Found = TypeVar("Found")
 
 PROJECT = Path(__file__).parent.parent
@@ -22,13 +23,6 @@ PATIENCE_SECONDS = 60
 MOST_RESTARTS = 3
 # The other lines serve development.
 IN_PRODUCTION = ("web", "worker")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def commands() -> dict[str, str]:

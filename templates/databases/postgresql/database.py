@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from sqlalchemy import URL, make_url
 
 from app.connections import create_engine
 from app.settings import get_settings
+from tests.ports import free_port
 
 DEVELOPMENT_DATA = Path(__file__).parent.parent / ".dev" / "postgresql"
 START_SECONDS = 60
@@ -56,7 +56,7 @@ def running_server(_: Path) -> Iterator[Server]:
     if answers(url):
         yield Server(url, f"PostgreSQL at {url}")
         return
-    url = url.set(host="127.0.0.1", port=_free_port())
+    url = url.set(host="127.0.0.1", port=free_port())
     # Not in the directory of pytest, which PostgreSQL's user may not enter.
     with tempfile.TemporaryDirectory() as directory:
         data = Path(directory) / "data"
@@ -143,13 +143,6 @@ def _identity() -> dict[str, Any]:
     users = {user.pw_name: user for user in pwd.getpwall()}
     user = users.get("postgres") or users["nobody"]
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def serve_development() -> None:
