@@ -4,9 +4,10 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Depends, HTTPException, Query, Request, params
+from fastapi import BackgroundTasks, Depends, HTTPException, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection
 
 from app.paging import Paging as PagingModel
 from app.settings import get_settings
@@ -26,27 +27,26 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-def needs_token(name: str, description: str) -> params.Depends:
-    """Only who knows the token is let in; in development, where it may be unset, everybody."""
-    scheme = HTTPBearer(scheme_name=name, description=description, auto_error=False)
+class Token(HTTPBearer):
+    """Only who knows it is let in; in development, where it may be unset, everybody."""
 
-    async def check(
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)],
-    ) -> None:
-        token = get_settings().secrets.get(name)
-        if token is None:
-            return
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(scheme_name=name, description=description, auto_error=False)
+        self._name = name
+
+    async def __call__(self, connection: HTTPConnection) -> HTTPAuthorizationCredentials | None:
+        credentials = await super().__call__(connection)
+        token = get_settings().secrets.get(self._name)
         given = credentials.credentials if credentials else ""
-        if not secrets.compare_digest(given.encode(), token.get_secret_value().encode()):
-            detail = f"The bearer token {name} is needed."
+        if token and not secrets.compare_digest(given.encode(), token.get_secret_value().encode()):
+            detail = f"The bearer token {self._name} is needed."
             raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
-
-    return params.Depends(check)
+        return credentials
 
 
 # scope="function" commits before the response leaves; by default FastAPI would answer first.
 Uow = Annotated[UnitOfWork, Depends(get_uow, scope="function")]
 Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
 Paging = Annotated[PagingModel, Query()]
-OpsOnly = needs_token("OPS_TOKEN", "Opens what operators see and do.")
-ApiOnly = needs_token("API_TOKEN", "Opens personal data.")
+OpsOnly = Depends(Token("OPS_TOKEN", "Opens what operators see and do."))
+ApiOnly = Depends(Token("API_TOKEN", "Opens personal data."))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,14 +14,14 @@ CALLED_BY_ADDRESS = ("/health/live", "/health/ready", "/metrics")
 HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 
 # For every answer whose route does not say otherwise.
-SAFE_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-ONLY_HTTPS_FOR_A_YEAR = {"Strict-Transport-Security": "max-age=31536000"}
+SAFE_HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+]
+ONLY_HTTPS_FOR_A_YEAR = (b"strict-transport-security", b"max-age=31536000")
 
 
 class TrustedHosts:
@@ -84,15 +84,15 @@ class SafeHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers(scope).items():
-                    headers.setdefault(name, value)
+                given = {name for name, _ in message["headers"]}
+                safe = [header for header in self._headers(scope) if header[0] not in given]
+                message["headers"] = [*message["headers"], *safe]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
-    def _headers(self, scope: Scope) -> dict[str, str]:
+    def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         # A browser that has seen this would miss what else a developer serves on localhost.
         if self._is_public and scope["scheme"] == "https":
-            return SAFE_HEADERS | ONLY_HTTPS_FOR_A_YEAR
+            return [*SAFE_HEADERS, ONLY_HTTPS_FOR_A_YEAR]
         return SAFE_HEADERS

@@ -15,6 +15,7 @@ from app.tracing import trace_id
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
 
+encode = json.JSONEncoder(default=str).encode
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}
 
 
@@ -50,14 +51,12 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = discreet(self.formatException(record.exc_info))
-        return json.dumps(line, default=str)
+        return encode(line)
 
 
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        pairs = "".join(
-            f"  {name}={json.dumps(value, default=str)}" for name, value in fields(record).items()
-        )
+        pairs = "".join(f"  {name}={encode(value)}" for name, value in fields(record).items())
         # Whatever a client may have put into the message, it stays one line.
         message = record.getMessage().encode("unicode_escape").decode()
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")

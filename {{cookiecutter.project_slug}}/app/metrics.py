@@ -1,8 +1,10 @@
 """What Prometheus asks for: the requests to this process, and the jobs of the service."""
 
-from fastapi import APIRouter, Request, Response
+from collections import defaultdict
+
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import RouteContext, iter_route_contexts
 from prometheus_client import (
     CollectorRegistry,
     Histogram,
@@ -38,19 +40,33 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
+        self._places: dict[int, list[RouteContext]] = {}
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         # What a client may invent is no label: it could make up any number of them.
         method = scope["method"] if scope["method"] in METHODS else "other"
-        self._requests.labels(method, template_of(scope), status).observe(seconds)
+        self._requests.labels(method, self._template_of(scope), status).observe(seconds)
+
+    def _template_of(self, scope: Scope) -> str:
+        """Of the route that has answered, such as /users/{user_id}."""
+        if "route" not in scope:
+            return "none"
+        route = id(scope["route"])
+        if route not in self._places:
+            self._places = places_of_routes(scope["app"])
+        places = self._places.get(route, [])
+        for place in places:
+            if len(places) == 1 or place.matches(scope)[0] != Match.NONE:
+                return str(place.path)
+        return "none"
 
 
-def template_of(scope: Scope) -> str:
-    """Of the route that has answered, such as /users/{user_id}."""
-    for route in iter_route_contexts(scope["app"].routes):
-        if route.original_route is scope.get("route") and route.matches(scope)[0] != Match.NONE:
-            return str(route.path)
-    return "none"
+def places_of_routes(app: FastAPI) -> dict[int, list[RouteContext]]:
+    """By what id() says of a route, which has several where its router is included as often."""
+    places = defaultdict(list)
+    for place in iter_route_contexts(app.routes):
+        places[id(place.original_route)].append(place)
+    return dict(places)
 
 
 @router.get("/metrics", dependencies=[OpsOnly], response_class=PlainTextResponse)

@@ -15,16 +15,16 @@ from app.users.tasks import push_webhook, send_welcome_email, write_audit_log
 
 async def register(uow: UnitOfWork, data: UserCreate) -> User:
     """Store a user and schedule all that follows from it, or neither."""
-    user = User(email=data.email, full_name=data.full_name)
+    user = User(id=uuid.uuid4(), email=data.email, full_name=data.full_name)
     uow.session.add(user)
-    try:
-        await uow.session.flush()
-    except IntegrityError:
-        raise Conflict("There is a user with this email address already.") from None
     uow.enqueue(write_audit_log, "user_registered", user.email)
     uow.enqueue(send_welcome_email, user.email, user.full_name)
     if get_settings().webhook_url:
         uow.enqueue(push_webhook, "user_registered", user.id, user.email, user.full_name)
+    try:
+        await uow.session.flush()
+    except IntegrityError:
+        raise Conflict("There is a user with this email address already.") from None
     return user
 
 
