@@ -2,18 +2,24 @@
 
 import sqlite3
 from contextlib import suppress
+from math import inf
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, PoolProxiedConnection, event, make_url
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 CONNECT_SECONDS = 5
 # For how long a request or a job waits for a connection, or on SQLite for its turn to write.
 TURN_SECONDS = 10
+# One that was used a moment ago needs no ping: whoever finds it broken has all of them replaced.
+TRUSTED_SECONDS = 1
+USED_AT = "used at"
+ALONE = "alone"
 
 # By the classes of PostgreSQL's SQLSTATE: connection, rollback for another transaction's sake,
 # resources, lock, operator (statement timeout, shutdown, start), system.
@@ -49,12 +55,21 @@ def create_engine(
         # The server gives up a statement; the service gives up a server that is not there any more.
         limits["command_timeout"] = statement_seconds + CONNECT_SECONDS
         limits["server_settings"] = {"statement_timeout": f"{statement_seconds * 1000:.0f}"}
-    return _create(url, pool_size, pool_pre_ping=True, connect_args=limits)
+    engine = _create(url, pool_size, connect_args=limits)
+    _ping_after_idleness(engine.sync_engine)
+    return engine
 
 
 def create_reading_engine(url: str, pool_size: int) -> AsyncEngine:
     """For SQLite, where reading waits for no writer."""
     return _create_for_sqlite(url, "BEGIN", pool_size)
+
+
+def alone(engine: AsyncEngine) -> AsyncEngine:
+    """Each statement is a transaction of its own: nothing is sent to begin one, or to end it."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(**{ALONE: True})
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def is_sqlite(url: str) -> bool:
@@ -68,7 +83,8 @@ def _create_for_sqlite(url: str, begin: str, pool_size: int) -> AsyncEngine:
     # as one that upgraded later could only fail.
     @event.listens_for(engine.sync_engine, "begin")
     def _(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        if not connection.get_execution_options().get(ALONE):
+            connection.exec_driver_sql(begin)
 
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
@@ -82,6 +98,20 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _ping_after_idleness(engine: Engine) -> None:
+    @event.listens_for(engine, "checkin")
+    def _(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[USED_AT] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        if record.info.get(USED_AT, inf) < monotonic() - TRUSTED_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except Exception as error:  # whatever is wrong with it, nobody uses it yet
+                raise InvalidatePoolError from error
 
 
 def _create(url: str, pool_size: int, **options: object) -> AsyncEngine:
@@ -110,10 +140,6 @@ def _hide_row(context: ExceptionContext) -> None:
 def _tell_away_from_wrong(context: ExceptionContext) -> BaseException | None:
     error = context.original_exception
     if not isinstance(error, Exception):
-        return None
-    if context.is_pre_ping:
-        # Whatever is wrong with a connection that nobody uses yet, another one replaces it.
-        context.is_disconnect = True
         return None
     if isinstance(error, OSError):  # time-outs among them
         context.is_disconnect = True

@@ -1,22 +1,27 @@
 """The database: what tables are made of, and sessions that read or write."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import TypeVar
+from typing import Any
 
 from sqlalchemy import DateTime, Dialect, MetaData
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-from app.connections import DatabaseAway, create_engine, create_reading_engine, is_sqlite
+from app.connections import (
+    DatabaseAway,
+    alone,
+    create_engine,
+    create_reading_engine,
+    is_sqlite,
+)
+from app.rounds import Change, Item, Result, Rounds
 from app.settings import get_settings
 from app.tracing import exported
-
-Result = TypeVar("Result")
 
 
 def utc_now() -> datetime:
@@ -49,12 +54,16 @@ class Base(DeclarativeBase):
 
 
 class Database:
-    """Sessions that write, and cheaper ones that only read."""
+    """Sessions that write, and cheaper ones that only read, each statement by itself."""
 
     def __init__(self, engine: AsyncEngine, reading_engine: AsyncEngine) -> None:
         self.engine = engine
         self.write = async_sessionmaker(engine, expire_on_commit=False)
-        self.read = async_sessionmaker(reading_engine, expire_on_commit=False)
+        self.read = async_sessionmaker(alone(reading_engine), expire_on_commit=False)
+        # PostgreSQL gives rows piece by piece within a transaction only.
+        self.stream = async_sessionmaker(reading_engine, expire_on_commit=False)
+        self._changes = alone(engine)
+        self._rounds: dict[Any, Rounds[Any, Any]] = {}
 
     @asynccontextmanager
     async def turn_to_write(self) -> AsyncIterator[AsyncSession]:
@@ -64,14 +73,16 @@ class Database:
             yield session
 
     async def persist(
-        self, change: Callable[[AsyncConnection], Awaitable[Result]], patience: timedelta
+        self, change: Change[Item, Result], item: Item, patience: timedelta
     ) -> Result:
         """Have it written, by a database that may be away for a while."""
+        if change not in self._rounds:
+            self._rounds[change] = Rounds(self._changes, change)
+        rounds: Rounds[Item, Result] = self._rounds[change]
         patient_until = monotonic() + patience.total_seconds()
         while True:
             try:
-                async with self.engine.begin() as connection:
-                    return await change(connection)
+                return await rounds.join(item)
             except DatabaseAway:
                 if monotonic() > patient_until:
                     raise

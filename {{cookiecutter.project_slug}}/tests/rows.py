@@ -12,8 +12,6 @@ from app.users.tasks import write_audit_log
 
 Row = TypeVar("Row", bound=Base)
 
-LEASE = timedelta(seconds=10)
-
 
 def ago(seconds: float) -> datetime:
     return utc_now() - timedelta(seconds=seconds)

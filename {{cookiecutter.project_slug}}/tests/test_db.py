@@ -1,6 +1,7 @@
 """Writing to a database that may be away for a while."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -17,32 +18,33 @@ from tests.test_health import REFUSED
 
 
 class Change:
-    """Writes an entry, unless the database is away; and says how often it was asked to."""
+    """Writes entries, unless the database is away; and says how often it was asked to."""
 
     def __init__(self, times_away: int) -> None:
         self.tries = 0
         self._times_away = times_away
 
-    async def __call__(self, connection: AsyncConnection) -> str:
+    async def __call__(self, connection: AsyncConnection, events: Sequence[str]) -> Sequence[str]:
         self.tries += 1
-        entry = {"event": "written", "subject": str(self.tries)}
-        await connection.execute(insert(AuditEntry).values(entry))
         if self.tries <= self._times_away:
             raise DatabaseAway("the database is restarted")
-        return "done"
+        entries = [{"event": event, "subject": str(self.tries)} for event in events]
+        await connection.execute(insert(AuditEntry), entries)
+        return ["done" for _ in events]
 
 
 async def test_what_must_be_written_is_written_once_when_the_database_is_back(
     database: Database,
 ) -> None:
-    assert await database.persist(Change(times_away=1), timedelta(seconds=30)) == "done"
+    change, patience = Change(times_away=1), timedelta(seconds=30)
+    assert await database.persist(change, "written", patience) == "done"
     assert [entry.subject for entry in await rows(database, AuditEntry)] == ["2"]
 
 
 async def test_patience_with_the_database_has_an_end(database: Database) -> None:
     change = Change(times_away=1)
     with pytest.raises(DatabaseAway):
-        await database.persist(change, timedelta(0))
+        await database.persist(change, "written", timedelta(0))
     assert change.tries == 1
 
 

@@ -1,30 +1,40 @@
 """The state machine of a job."""
 
 import asyncio
+import uuid
 from datetime import timedelta
+from unittest.mock import ANY
 
 import pytest
 
 from app.db import Database, utc_now
 from app.jobs import Job, Status, ledger
-from tests.rows import LEASE, add_job, add_running_job, ago, change, reread
+from app.settings import get_settings
+from tests.rows import add_job, add_running_job, ago, change, reread
 
 BACKOFFS = [(1, 1), (2, 2), (3, 4), (5, 16), (30, 600), (2000, 600)]
 
 
 async def claim(database: Database, job: Job) -> Job | None:
     async with database.engine.begin() as connection:
-        return await ledger.claim(connection, job.id, LEASE)
+        [claimed] = await ledger.claim(connection, [job.id])
+    return claimed
 
 
 async def succeed(database: Database, job: Job) -> list[Job]:
     async with database.engine.begin() as connection:
-        return await ledger.succeed(connection, job, LEASE)
+        [released] = await ledger.succeed(connection, [job])
+    if isinstance(released, ledger.LeaseLost):
+        raise released
+    return released
 
 
-async def fail(database: Database, job: Job, error: str = "it failed") -> Status:
+async def fail(database: Database, job: Job, reason: str = "it failed") -> Status:
     async with database.engine.begin() as connection:
-        return await ledger.fail(connection, job, error)
+        [status] = await ledger.fail(connection, [ledger.Failure(job, reason)])
+    if isinstance(status, ledger.LeaseLost):
+        raise status
+    return status
 
 
 async def test_a_claim_begins_a_try(database: Database) -> None:
@@ -35,7 +45,7 @@ async def test_a_claim_begins_a_try(database: Database) -> None:
     assert (found.status, found.attempts) == (Status.RUNNING, 1)
     assert found.started_at is not None
     assert found.lease_until is not None
-    assert timedelta(0) < found.lease_until - utc_now() <= LEASE
+    assert timedelta(0) < found.lease_until - utc_now() <= get_settings().jobs_lease
 
 
 async def test_of_50_deliveries_at_once_one_claims(database: Database) -> None:
@@ -129,7 +139,7 @@ async def test_a_try_that_lost_its_job_records_nothing(
 async def test_a_renewal_prolongs_the_lease(database: Database) -> None:
     job = await add_running_job(database, lease_until=ago(-1))
     async with database.engine.begin() as connection:
-        await ledger.renew(connection, job, LEASE)
+        await ledger.renew(connection, job)
     lease_until = (await reread(database, job)).lease_until
     assert lease_until is not None
     assert lease_until > ago(-5)
@@ -156,7 +166,8 @@ async def test_a_follower_waits_for_the_success_of_the_job_before(database: Data
 async def test_followers_are_released_in_their_order(database: Database) -> None:
     first = await add_running_job(database)
     followers = [await add_job(database, after_id=first.id) for _ in range(3)]
-    assert [job.id for job in await succeed(database, first)] == [job.id for job in followers]
+    released = await succeed(database, first)
+    assert [job.id for job in released] == [job.id for job in followers]
 
 
 async def test_a_follower_whose_time_has_not_come_is_not_released(database: Database) -> None:
@@ -175,4 +186,33 @@ async def test_a_follower_of_a_failed_job_waits_until_that_is_retried(database: 
         ledger.queue_again(await session.get_one(Job, first.id), tries=5)
     again = await claim(database, first)
     assert again is not None
-    assert [job.id for job in await succeed(database, again)] == [follower.id]
+    released = await succeed(database, again)
+    assert [job.id for job in released] == [follower.id]
+
+
+async def test_jobs_that_are_claimed_at_once_are_claimed_once(database: Database) -> None:
+    first, second = [await add_job(database) for _ in range(2)]
+    asked = [first.id, uuid.uuid4(), second.id, first.id]
+    async with database.engine.begin() as connection:
+        claimed = await ledger.claim(connection, asked)
+    assert [job.id if job else None for job in claimed] == [first.id, None, second.id, None]
+    assert (await reread(database, first)).attempts == 1
+
+
+async def test_of_several_successes_each_releases_its_own_followers(database: Database) -> None:
+    jobs = [await add_running_job(database) for _ in range(3)]
+    followers = [await add_job(database, after_id=job.id) for job in jobs]
+    await change(database, jobs[1], attempts=2)
+    async with database.engine.begin() as connection:
+        released = await ledger.succeed(connection, jobs)
+    assert [
+        found if isinstance(found, ledger.LeaseLost) else [job.id for job in found]
+        for found in released
+    ] == [[followers[0].id], ANY, [followers[2].id]]
+    assert isinstance(released[1], ledger.LeaseLost)
+    assert [(await reread(database, job)).status for job in jobs] == [
+        Status.SUCCEEDED,
+        Status.RUNNING,
+        Status.SUCCEEDED,
+    ]
+    assert (await reread(database, followers[1])).lease_until is None

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.db import Database
 from app.jobs import Job, Status, Task, current_job_id, task
@@ -363,6 +364,27 @@ async def test_a_job_is_given_back_when_its_process_must_stop(database: Database
         await running
     found = await reread(database, job)
     assert (found.status, found.lease_until, found.error) == (Status.QUEUED, None, None)
+
+
+async def test_a_job_is_given_back_when_its_process_must_stop_while_it_is_claimed(
+    database: Database,
+) -> None:
+    @task()
+    async def note() -> None:
+        raise AssertionError
+
+    job = await enqueue(database, note)
+    async with database.turn_to_write() as session:
+        # Nobody else can change the row until this is committed.
+        await session.execute(update(Job).where(Job.id == job.id).values(request_id="locked"))
+        running = asyncio.create_task(perform(database, job.id))
+        for _ in range(10):
+            await asyncio.sleep(0)  # until the claim is on its way
+        running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    found = await reread(database, job)
+    assert (found.status, found.lease_until, found.attempts) == (Status.QUEUED, None, 1)
 
 
 async def test_a_task_that_cancels_itself_has_failed(database: Database) -> None:

@@ -4,22 +4,39 @@
                       -> queued     it failed, with tries left
                       -> failed     until somebody retries it
 
-Each is one conditional UPDATE: whoever comes second changes nothing.
+Each is a conditional UPDATE, of many jobs at once where that can be: whoever comes second changes
+nothing.
 """
 
 import random
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Case, Row, Update, Uuid, and_, bindparam, case, null, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Case,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    exists,
+    null,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from app.db import Timestamp
 from app.db import utc_now as now
 from app.jobs.models import OPEN, Job, Status
+from app.settings import get_settings
 
 LONGEST_BACKOFF = timedelta(minutes=10)
 LONGEST_ERROR = 1000
@@ -37,8 +54,9 @@ def backoff(attempts: int) -> timedelta:
 
 # What follows is built once, and executed without a session: most of a job's cost is SQLAlchemy's.
 NOW = bindparam("now", callable_=now, type_=Timestamp)
-UNTIL = bindparam("until", type_=Timestamp)
+UNTIL = bindparam("until", callable_=lambda: now() + get_settings().jobs_lease, type_=Timestamp)
 JOB = bindparam("job", type_=Uuid)
+JOBS = bindparam("jobs", type_=Uuid, expanding=True)
 
 before = aliased(Job)
 # Not EXISTS, for which PostgreSQL may read all jobs that have succeeded.
@@ -52,37 +70,53 @@ TRIED_ENOUGH = Job.attempts >= Job.max_tries
 CLAIM = (
     update(Job)
     .where(
-        Job.id == JOB,
+        Job.id.in_(JOBS),
         OPEN,
         or_(and_(Job.status == Status.QUEUED, MAY_START), and_(IS_ORPHANED, ~TRIED_ENOUGH)),
     )
     .values(status=Status.RUNNING, attempts=Job.attempts + 1, lease_until=UNTIL, started_at=NOW)
     .returning(Job)
 )
-IS_HELD = and_(Job.id == JOB, Job.status == Status.RUNNING, Job.attempts == bindparam("attempt"))
-WAITS_FOR_IT = and_(
-    Job.after_id == JOB,
+CHANGE = (
+    update(Job)
+    .where(Job.id == JOB, Job.status == Status.RUNNING, Job.attempts == bindparam("attempt"))
+    .returning(Job.id)
+)
+RENEW = CHANGE.values(lease_until=UNTIL)
+GIVE_BACK = CHANGE.values(lease_until=None, status=Status.QUEUED)
+LEAVE = CHANGE.values(lease_until=None, error=bindparam("reason"))
+FAIL = LEAVE.values(status=Status.FAILED, finished_at=NOW)
+TRY_AGAIN = LEAVE.values(status=Status.QUEUED, run_at=bindparam("at"))
+
+# Each job with the number of its try.
+TRIES: BindParameter[Any] = bindparam("tries", expanding=True)
+held = aliased(Job)
+IS_HELD = and_(
+    # The first is for the index, the second is the fence.
+    Job.id.in_(JOBS),
+    tuple_(Job.id, Job.attempts).in_(TRIES),
+    Job.status == Status.RUNNING,
+)
+WAITS_FOR_ONE = and_(
+    Job.after_id.in_(JOBS),
     # Not OPEN: SQLite would read the index of all open jobs instead of that of followers.
     Job.status == Status.QUEUED,
     Job.lease_until.is_(None),
     Job.run_at <= NOW,
+    exists()
+    .where(held.id == Job.after_id, held.status == Status.RUNNING)
+    .where(tuple_(held.id, held.attempts).in_(TRIES)),
 )
-HELD = update(Job).where(IS_HELD).returning(Job.id)
-RENEW = HELD.values(lease_until=UNTIL)
-GIVE_BACK = HELD.values(lease_until=None, status=Status.QUEUED)
-LEAVE = HELD.values(lease_until=None, error=bindparam("reason"))
-FAIL = LEAVE.values(status=Status.FAILED, finished_at=NOW)
-TRY_AGAIN = LEAVE.values(status=Status.QUEUED, run_at=bindparam("at"))
 
 
 def own(value: object, others: object) -> Case[Any]:
-    return case((Job.id == JOB, value), else_=others)
+    return case((Job.status == Status.RUNNING, value), else_=others)
 
 
-# The job, and in the same breath those that waited for it.
+# Jobs, and in the same breath those that waited for them.
 SUCCEED = (
     update(Job)
-    .where(or_(IS_HELD, WAITS_FOR_IT))
+    .where(or_(IS_HELD, WAITS_FOR_ONE))
     .values(
         status=own(Status.SUCCEEDED, Job.status),
         lease_until=own(null(), UNTIL),
@@ -97,33 +131,58 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.run_at, job.created_at))
 
 
-async def claim(connection: AsyncConnection, job_id: uuid.UUID, lease: timedelta) -> Job | None:
-    """Begin a try, unless another delivery of the job has begun or finished it."""
-    found = (await connection.execute(CLAIM, {"job": job_id, "until": now() + lease})).first()
-    return Job(**found._mapping) if found else None
+async def claim(connection: AsyncConnection, jobs: Sequence[uuid.UUID]) -> list[Job | None]:
+    """Begin a try of each, unless another delivery of the job has begun or finished it."""
+    found = await connection.execute(CLAIM, {"jobs": jobs})
+    claimed = {row.id: Job(**row._mapping) for row in found}
+    # Of several deliveries in one round, the first has it.
+    return [claimed.pop(job, None) for job in jobs]
 
 
-async def renew(connection: AsyncConnection, job: Job, lease: timedelta) -> None:
-    await _change(connection, job, RENEW, until=now() + lease)
+async def succeed(connection: AsyncConnection, jobs: Sequence[Job]) -> list[list[Job] | LeaseLost]:
+    """Record the successes; return for each the jobs that waited for it, taken in hand."""
+    tries = [(job.id, job.attempts) for job in jobs]
+    found = await connection.execute(SUCCEED, {"jobs": [job.id for job in jobs], "tries": tries})
+    released: dict[uuid.UUID, list[Job]] = {}
+    for row in found:
+        if row.status is Status.SUCCEEDED:
+            released.setdefault(row.id, [])
+        else:
+            released.setdefault(row.after_id, []).append(Job(**row._mapping))
+    return [in_order(released[job.id]) if job.id in released else LeaseLost() for job in jobs]
 
 
-async def succeed(connection: AsyncConnection, job: Job, lease: timedelta) -> list[Job]:
-    """Record the success; return the jobs that waited for it, taken in hand."""
-    changed = await _change(connection, job, SUCCEED, until=now() + lease)
-    return in_order(Job(**found._mapping) for found in changed if found.id != job.id)
+async def renew(connection: AsyncConnection, job: Job) -> None:
+    await _change(connection, job, RENEW)
+
+
+@dataclass(frozen=True)
+class Failure:
+    job: Job
+    reason: str
+    is_final: bool = False
 
 
 async def fail(
-    connection: AsyncConnection, job: Job, error: str, *, for_good: bool = False
-) -> Status:
-    """Record the failure; return what became of the job."""
+    connection: AsyncConnection, failures: Sequence[Failure]
+) -> list[Status | LeaseLost]:
+    """Record the failures; return what became of each job."""
+    return [await _fail(connection, failure) for failure in failures]
+
+
+async def _fail(connection: AsyncConnection, failure: Failure) -> Status | LeaseLost:
+    job = failure.job
     # No database has text with half a character in it, nor PostgreSQL with a NUL.
-    reason = error.encode(errors="replace").decode().replace("\0", "")[:LONGEST_ERROR]
-    if for_good or job.attempts >= job.max_tries:
-        await _change(connection, job, FAIL, reason=reason)
-        return Status.FAILED
-    await _change(connection, job, TRY_AGAIN, reason=reason, at=now() + backoff(job.attempts))
-    return Status.QUEUED
+    text = failure.reason.encode(errors="replace").decode().replace("\0", "")
+    reason = text[:LONGEST_ERROR]
+    try:
+        if failure.is_final or job.attempts >= job.max_tries:
+            await _change(connection, job, FAIL, reason=reason)
+            return Status.FAILED
+        await _change(connection, job, TRY_AGAIN, reason=reason, at=now() + backoff(job.attempts))
+        return Status.QUEUED
+    except LeaseLost as lost:
+        return lost
 
 
 async def give_back(connection: AsyncConnection, job: Job) -> None:
@@ -131,14 +190,10 @@ async def give_back(connection: AsyncConnection, job: Job) -> None:
     await _change(connection, job, GIVE_BACK)
 
 
-async def _change(
-    connection: AsyncConnection, job: Job, change: Update, **values: object
-) -> Sequence[Row[Any]]:
+async def _change(connection: AsyncConnection, job: Job, change: Update, **values: object) -> None:
     given = {"job": job.id, "attempt": job.attempts, **values}
-    changed = (await connection.execute(change, given)).all()
-    if all(found.id != job.id for found in changed):
+    if (await connection.execute(change, given)).first() is None:
         raise LeaseLost
-    return changed
 
 
 def queue_again(job: Job, tries: int) -> None:

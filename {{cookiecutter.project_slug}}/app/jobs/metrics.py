@@ -93,7 +93,7 @@ class JobMetrics:
     async def update(self, database: Database) -> None:
         """Read what is open, and what has ended since the last time."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS), self._turn, database.read() as session:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._turn, database.stream() as session:
                 await self._count_outcomes(session)
                 now = utc_now()
                 found = (await session.execute(not_succeeded(now))).all()

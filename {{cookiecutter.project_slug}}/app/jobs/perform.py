@@ -33,9 +33,8 @@ class Unrunnable(Exception):
 
 async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
     """Run a job, if it is due and nobody else has it; return the jobs that it released."""
-    lease = get_settings().jobs_lease
     try:
-        job = await database.persist(partial(ledger.claim, job_id=job_id, lease=lease), lease)
+        job = await _claim(database, job_id)
     except DatabaseAway as error:
         logger.warning("a job cannot be begun, and will be later: %s", error)
         return []
@@ -48,7 +47,7 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
         about = {"task": job.task, "attempt": job.attempts}
         try:
             with tracing.job_span(job.task, job.attempts, job.traceparent):
-                return await _try(database, job, lease, about)
+                return await _try(database, job, about)
         except ledger.LeaseLost:
             logger.warning("job lost its lease, so this try is not recorded", extra=about)
         except DatabaseAway as error:
@@ -56,16 +55,31 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
         return []
 
 
-async def _try(
-    database: Database, job: Job, lease: timedelta, about: dict[str, object]
-) -> list[Job]:
+async def _claim(database: Database, job_id: uuid.UUID) -> Job | None:
+    patience = get_settings().jobs_lease
+    claiming = asyncio.create_task(database.persist(ledger.claim, job_id, patience))
+    try:
+        return await asyncio.shield(claiming)
+    except asyncio.CancelledError:
+        # What may be written already is not for nobody.
+        with suppress(DatabaseAway):
+            if job := await claiming:
+                await _give_back(database, job)
+        raise
+
+
+async def _give_back(database: Database, job: Job) -> None:
+    with suppress(ledger.LeaseLost, DatabaseAway):
+        async with database.engine.begin() as connection:
+            await ledger.give_back(connection, job)
+
+
+async def _try(database: Database, job: Job, about: dict[str, object]) -> list[Job]:
     logger.info("job started", extra=about)
     try:
-        released = await _run(database, job, lease)
+        released = await _run(database, job)
     except asyncio.CancelledError:
-        with suppress(ledger.LeaseLost, DatabaseAway):
-            async with database.engine.begin() as connection:
-                await ledger.give_back(connection, job)
+        await _give_back(database, job)
         logger.warning("job given back, because this process stops", extra=about)
         raise
     except ledger.LeaseLost:
@@ -73,9 +87,8 @@ async def _try(
     except (Exception, SystemExit) as error:
         tracing.record_failure(error)
         reason = discretion.discreet(f"{type(error).__name__}: {error}")
-        is_final = isinstance(error, Unrunnable)
-        fail = partial(ledger.fail, job=job, error=reason, for_good=is_final)
-        status = await database.persist(fail, PATIENCE)
+        failure = ledger.Failure(job, reason, is_final=isinstance(error, Unrunnable))
+        status = await database.persist(ledger.fail, failure, PATIENCE)
         # An outage is told in one line; what is wrong in a task needs to be found.
         has_trace = not isinstance(error, DatabaseAway)
         logger.exception("job failed", exc_info=has_trace, extra={**about, "status": status})
@@ -84,22 +97,24 @@ async def _try(
     return released
 
 
-async def _run(database: Database, job: Job, lease: timedelta) -> list[Job]:
+async def _run(database: Database, job: Job) -> list[Job]:
     task, arguments = _call_of(job)
     seconds = task.timeout.total_seconds()
     if task.is_supplied:
-        async with unit_of_work(database, lease) as uow:
-            async with _limits(database, job, seconds, lease):
+        async with unit_of_work(database, get_settings().jobs_lease) as uow:
+            async with _limits(database, job, seconds):
                 await task.function(uow, **arguments)
             await uow.session.flush()
-            followers = await ledger.succeed(await uow.session.connection(), job, lease)
-        return [*uow.in_hand, *followers]
-    async with _limits(database, job, seconds, lease):
+            [released] = await ledger.succeed(await uow.session.connection(), [job])
+            if isinstance(released, ledger.LeaseLost):
+                raise released
+        return [*uow.in_hand, *released]
+    async with _limits(database, job, seconds):
         if task.is_async:
             await task.function(**arguments)
         else:
             await run_in_thread(partial(task.function, **arguments))
-    return await database.persist(partial(ledger.succeed, job=job, lease=lease), PATIENCE)
+    return await database.persist(ledger.succeed, job, PATIENCE)
 
 
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
@@ -117,13 +132,11 @@ def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _limits(
-    database: Database, job: Job, seconds: float, lease: timedelta
-) -> AsyncIterator[None]:
+async def _limits(database: Database, job: Job, seconds: float) -> AsyncIterator[None]:
     """Renew the lease meanwhile; stop the work when its time is over or its lease is lost."""
     try:
         async with asyncio.timeout(seconds) as deadline:
-            renewal = asyncio.create_task(_renew(database, job, lease, deadline))
+            renewal = asyncio.create_task(_renew(database, job, deadline))
             try:
                 yield
             finally:
@@ -138,12 +151,12 @@ async def _limits(
         raise RuntimeError("the task has cancelled itself") from error
 
 
-async def _renew(database: Database, job: Job, lease: timedelta, deadline: asyncio.Timeout) -> None:
+async def _renew(database: Database, job: Job, deadline: asyncio.Timeout) -> None:
     while True:
-        await asyncio.sleep(lease.total_seconds() / 3)
+        await asyncio.sleep(get_settings().jobs_lease.total_seconds() / 3)
         try:
             async with database.engine.begin() as connection:
-                await ledger.renew(connection, job, lease)
+                await ledger.renew(connection, job)
         except ledger.LeaseLost:
             deadline.reschedule(0)
         except Exception as error:
