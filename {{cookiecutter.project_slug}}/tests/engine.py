@@ -1,6 +1,7 @@
 """An engine that keeps what it is sent, as a broker would, and can be cut off."""
 
 import uuid
+from collections.abc import Sequence
 
 from app.jobs import Job
 
@@ -15,11 +16,12 @@ class FakeEngine:
     def lose(self, count: int) -> None:
         self._lost += count
 
-    async def send(self, job: Job) -> None:
+    async def send(self, jobs: Sequence[Job]) -> None:
+        ids = [job.id for job in jobs]
         if self.is_down:
-            self.refused.append(job.id)
+            self.refused += ids
             raise ConnectionRefusedError("the broker is down")
-        self.sent.append(job.id)
+        self.sent += ids
 
     async def waiting(self) -> int:
         if self.is_down:

@@ -4,15 +4,16 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 from arq import ArqRedis, Worker
 from arq.connections import RedisSettings
-from arq.constants import in_progress_key_prefix
-from arq.utils import poll
+from arq.constants import in_progress_key_prefix, job_key_prefix
+from arq.jobs import serialize_job
+from arq.utils import poll, timestamp_ms
 from pydantic import RedisDsn
 from pydantic_settings import BaseSettings
 from redis.exceptions import RedisError
@@ -46,10 +47,20 @@ class ArqEngine:
     def __init__(self, redis: ArqRedis) -> None:
         self.redis = redis
 
-    async def send(self, job: Job) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            # The message has an id of its own: arq drops a second one of the same id.
-            await self.redis.enqueue_job(run_job.__name__, str(job.id))
+    async def send(self, jobs: Sequence[Job]) -> None:
+        """As arq's own enqueue_job() does, but all at once."""
+        now, expires_ms = timestamp_ms(), self.redis.expires_extra_ms
+        async with asyncio.timeout(PATIENCE_SECONDS), self.redis.pipeline() as pipe:
+            for position, job in enumerate(jobs):
+                # The message has an id of its own: arq drops a second one of the same id.
+                message_id, arguments = uuid.uuid4().hex, (str(job.id),)
+                message = serialize_job(
+                    run_job.__name__, arguments, {}, None, now, serializer=to_json
+                )
+                pipe.psetex(job_key_prefix + message_id, expires_ms, message)
+                # A thousandth of a millisecond keeps their order.
+                pipe.zadd(self.redis.default_queue_name, {message_id: now + position / 1000})
+            await pipe.execute()
 
     async def waiting(self) -> int:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -1,7 +1,7 @@
 """Runs jobs in the web process itself, after the response."""
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from app.db import Database
@@ -13,8 +13,8 @@ class BackgroundEngine:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def send(self, job: Job) -> None:
-        to_run = deque([job])
+    async def send(self, jobs: Sequence[Job]) -> None:
+        to_run = deque(jobs)
         while to_run:
             to_run.extend(await perform(self._database, to_run.popleft().id))
 

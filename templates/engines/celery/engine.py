@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -46,9 +46,13 @@ class CeleryEngine:
     def __init__(self, producer: Celery) -> None:
         self._producer = producer
 
-    async def send(self, job: Job) -> None:
+    async def send(self, jobs: Sequence[Job]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await asyncio.to_thread(self._producer.send_task, run_job.name, [str(job.id)])
+            await asyncio.to_thread(self._send, [str(job.id) for job in jobs])
+
+    def _send(self, ids: Sequence[str]) -> None:
+        for job_id in ids:
+            self._producer.send_task(run_job.name, [job_id])
 
     async def waiting(self) -> int:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Annotated
@@ -133,9 +133,9 @@ def count_waiting() -> int:
 
 
 class DramatiqEngine:
-    async def send(self, job: Job) -> None:
+    async def send(self, jobs: Sequence[Job]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await asyncio.to_thread(run_job.send, str(job.id))
+            await asyncio.to_thread(lambda: [run_job.send(str(job.id)) for job in jobs])
 
     async def waiting(self) -> int:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from pydantic import RedisDsn
@@ -56,11 +56,13 @@ class RqEngine:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
-    async def send(self, job: Job) -> None:
+    async def send(self, jobs: Sequence[Job]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await asyncio.to_thread(
-                self._queue.enqueue_call, run_job, (str(job.id),), result_ttl=0, failure_ttl=3600
-            )
+            await asyncio.to_thread(self._send, [str(job.id) for job in jobs])
+
+    def _send(self, ids: Sequence[str]) -> None:
+        for job_id in ids:
+            self._queue.enqueue_call(run_job, (job_id,), result_ttl=0, failure_ttl=3600)
 
     async def waiting(self) -> int:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -48,7 +48,7 @@ async def deliver(delivery: Delivery, request: Request) -> None:
     async with request.state.database.read() as session:
         jobs = [*await session.scalars(select(Job).where(Job.id.in_(delivery.ids)))]
     for job in jobs:
-        copies = [request.state.engine.send(job) for _ in range(delivery.times)]
+        copies = [request.state.engine.send([job]) for _ in range(delivery.times)]
         await asyncio.gather(*copies)
 
 

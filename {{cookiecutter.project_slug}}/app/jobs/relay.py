@@ -26,8 +26,8 @@ GRACE_SECONDS = 10
 class Engine(Protocol):
     """All that an engine is. It may lose, repeat or delay a job: the ledger copes."""
 
-    async def send(self, job: Job) -> None:
-        """Have the job performed; raise, soon, if it cannot be passed on."""
+    async def send(self, jobs: Sequence[Job]) -> None:
+        """Have the jobs performed, in this order; raise, soon, if not all can be passed on."""
 
     async def waiting(self) -> int:
         """How many sent jobs no worker has in hand yet; raise, soon, if that cannot be told."""
@@ -48,12 +48,12 @@ class Relay:
 
     async def hand_over(self, jobs: Sequence[Job]) -> None:
         """Send jobs in their order; what cannot be sent now, a relay sends later."""
+        if not jobs:
+            return
         keeping = asyncio.create_task(self._keep_in_hand(jobs))
         try:
-            for position, job in enumerate(jobs):
-                if self._is_cut_off or not await self._send(job):
-                    await self._hold(jobs[position:], None)
-                    return
+            if self._is_cut_off or not await self._send(jobs):
+                await self._hold(jobs, None)
         finally:
             keeping.cancel()
 
@@ -135,12 +135,12 @@ class Relay:
             )
         return len(jobs)
 
-    async def _send(self, job: Job) -> bool:
+    async def _send(self, jobs: Sequence[Job]) -> bool:
         try:
-            await self._engine.send(job)
+            await self._engine.send(jobs)
         except Exception as error:
             if not self._is_cut_off:
-                logger.warning("a job could not be sent, and will be later: %r", error)
+                logger.warning("jobs could not be sent, and will be later: %r", error)
             self._is_cut_off = True
             return False
         return True
