@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 from project import installed, versions
@@ -46,6 +47,11 @@ class Bench:
     @property
     def places(self) -> list[tuple[str, str]]:
         return [(engine, base) for engine in self.plan.engines for base in self.plan.databases]
+
+    @property
+    def places_by_turns(self) -> list[tuple[str, str]]:
+        """Each engine on one database, and each database under some engine."""
+        return list(zip(self.plan.engines, cycle(self.plan.databases), strict=False))
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self.started:6.0f} s  {text}", file=sys.stderr, flush=True)

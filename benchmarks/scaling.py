@@ -40,6 +40,8 @@ def capacity(run: Run) -> list[list[str]]:
     whole = {tuple(c.case[:2]): c for c in cases(run, "requests", "POST /users, with their work")}
     for comparison in cases(run, "requests", "POST /users"):
         place = tuple(comparison.case[:2])
+        if place not in jobs:
+            continue
         taken = median(comparison.ours)
         carried = median(jobs[place].ours) / JOBS_PER_USER
         if place in whole:

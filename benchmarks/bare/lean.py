@@ -50,7 +50,7 @@ entries = Table(
 )
 
 
-def open_engine(begin: str, pool_size: int) -> AsyncEngine:
+def open_engine(begin: str | None, pool_size: int) -> AsyncEngine:
     url = URL.set(drivername=DRIVERS[URL.get_backend_name()])
     engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
     if URL.get_backend_name() == "sqlite":
@@ -61,17 +61,21 @@ def open_engine(begin: str, pool_size: int) -> AsyncEngine:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA foreign_keys = ON")
 
-        @event.listens_for(engine.sync_engine, "begin")
-        def _(connection: Any) -> None:
-            connection.exec_driver_sql(begin)
+        if begin:
+
+            @event.listens_for(engine.sync_engine, "begin")
+            def _(connection: Any) -> None:
+                connection.exec_driver_sql(begin)
 
     return engine
 
 
+# A statement that only reads is a transaction of its own.
 if URL.get_backend_name() == "sqlite":
-    writing, reading = open_engine("BEGIN IMMEDIATE", 1), open_engine("BEGIN", 15)
+    writing, reading = open_engine("BEGIN IMMEDIATE", 1), open_engine(None, 15)
 else:
-    writing = reading = open_engine("", 15)
+    writing = open_engine(None, 15)
+    reading = writing.execution_options(isolation_level="AUTOCOMMIT")
 
 INSERT_USER, INSERT_JOBS, INSERT_ENTRY = users.insert(), jobs.insert(), entries.insert()
 

@@ -1,11 +1,11 @@
 """What the ledger costs a worker, beside the bare engine with the same settings.
 
-The worker is held (SIGSTOP) while jobs are sent, and then let go: jobs per second count from the
-first start to the last end, as the tasks themselves note them. On `background` nothing can be
-held: ten requests hand over a tenth each, which the web process runs one after another. A worker
-is what the Procfile starts; the bare one has as many processes and threads. **To start** is the
-time from the enqueueing to the first line of the task, for jobs that are sent one by one, 20 a
-second.
+Each engine on one database, by turns. The worker is held (SIGSTOP) while jobs are sent, and then
+let go: jobs per second count from the first start to the last end, as the tasks themselves note
+them. On `background` nothing can be held: ten requests hand over a tenth each, which the web
+process runs one after another. A worker is what the Procfile starts; the bare one has as many
+processes and threads. **To start** is the time from the enqueueing to the first line of the task,
+for jobs that are sent one by one, 20 a second.
 """
 
 import json
@@ -27,7 +27,7 @@ GOALS = {"no-op": Goal(least=0.5), "50 ms": Goal(least=0.95)}
 
 
 def measure(bench: Bench) -> Iterator[Comparison]:
-    for engine, database in bench.places:
+    for engine, database in bench.places_by_turns:
         bench.say(f"jobs: {engine}, {database}")
         place = [engine, database]
         with ExitStack() as stack:

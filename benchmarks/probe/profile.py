@@ -30,6 +30,7 @@ from app.settings import get_settings
 from app.uow import unit_of_work
 
 COUNT = 200
+AT_ONCE = 10
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
 STANDARD = Path(sysconfig.get_paths()["stdlib"])
 OWN = Path(__file__).parent.parent
@@ -117,17 +118,26 @@ async def main(folder: str, lean_database: str) -> None:
         async def run_job() -> None:
             await perform(database, ids.pop())
 
+        async def run_ten() -> None:
+            await asyncio.gather(*(run_job() for _ in range(AT_ONCE)))
+
         async with unit_of_work(database, get_settings().jobs_lease) as uow:
-            for _ in range(2 * COUNT + 1):
+            for _ in range((2 * COUNT + 1) * (1 + AT_ONCE)):
                 uow.enqueue(tasks.asynchronous, time.time(), 0)
         ids = [job.id for job in uow.jobs]
         job = await profiled(run_job)
+        ten_jobs = await profiled(run_ten)
     sys.path.append(folder)
     os.environ["DATABASE_URL"] = lean_database
     lean = import_module("lean")
     async with lean.lifespan(lean.app):
         lean_request = await profiled(partial(post_user, lean.app, {}))
-    found = {"POST /users": request, "POST /users, lean app": lean_request, "no-op job": job}
+    found = {
+        "POST /users": request,
+        "POST /users, lean app": lean_request,
+        "no-op job": job,
+        "no-op job of ten at a time": {name: each / AT_ONCE for name, each in ten_jobs.items()},
+    }
     print(json.dumps(found))
 
 
