@@ -73,12 +73,17 @@ class Database:
             yield session
 
     async def persist(
-        self, change: Change[Item, Result], item: Item, patience: timedelta
+        self,
+        change: Change[Item, Result],
+        item: Item,
+        patience: timedelta,
+        *,
+        is_shared: bool = True,
     ) -> Result:
         """Have it written, by a database that may be away for a while."""
-        if change not in self._rounds:
-            self._rounds[change] = Rounds(self._changes, change)
-        rounds: Rounds[Item, Result] = self._rounds[change]
+        rounds: Rounds[Item, Result] = Rounds(self._changes, change)
+        if is_shared:
+            rounds = self._rounds.setdefault(change, rounds)
         patient_until = monotonic() + patience.total_seconds()
         while True:
             try:

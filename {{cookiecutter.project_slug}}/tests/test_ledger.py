@@ -6,6 +6,7 @@ from datetime import timedelta
 from unittest.mock import ANY
 
 import pytest
+from sqlalchemy import update
 
 from app.db import Database, utc_now
 from app.jobs import Job, Status, ledger
@@ -197,6 +198,23 @@ async def test_jobs_that_are_claimed_at_once_are_claimed_once(database: Database
         claimed = await ledger.claim(connection, asked)
     assert [job.id if job else None for job in claimed] == [first.id, None, second.id, None]
     assert (await reread(database, first)).attempts == 1
+
+
+async def test_a_job_that_is_locked_holds_up_no_other(database: Database) -> None:
+    locked, other = [await add_job(database) for _ in range(2)]
+
+    async def claim_both() -> list[Job | None]:
+        async with database.engine.begin() as connection:
+            return await ledger.claim_unlocked(connection, [locked.id, other.id])
+
+    has_row_locks = database.engine.dialect.name != "sqlite"
+    async with database.turn_to_write() as session:
+        await session.execute(update(Job).where(Job.id == locked.id).values(request_id="locked"))
+        claiming = asyncio.create_task(claim_both())
+        if has_row_locks:
+            await claiming
+    claimed = [job.id if job else None for job in await claiming]
+    assert claimed == [None if has_row_locks else locked.id, other.id]
 
 
 async def test_of_several_successes_each_releases_its_own_followers(database: Database) -> None:

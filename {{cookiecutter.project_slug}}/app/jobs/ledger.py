@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.db import Timestamp
 from app.db import utc_now as now
@@ -67,13 +68,14 @@ MAY_START = and_(Job.run_at <= NOW, HAS_GONE_BEFORE)
 IS_ORPHANED = and_(Job.status == Status.RUNNING, Job.lease_until <= NOW)
 TRIED_ENOUGH = Job.attempts >= Job.max_tries
 
+MAY_BE_CLAIMED = and_(
+    Job.id.in_(JOBS),
+    OPEN,
+    or_(and_(Job.status == Status.QUEUED, MAY_START), and_(IS_ORPHANED, ~TRIED_ENOUGH)),
+)
 CLAIM = (
     update(Job)
-    .where(
-        Job.id.in_(JOBS),
-        OPEN,
-        or_(and_(Job.status == Status.QUEUED, MAY_START), and_(IS_ORPHANED, ~TRIED_ENOUGH)),
-    )
+    .where(MAY_BE_CLAIMED)
     .values(status=Status.RUNNING, attempts=Job.attempts + 1, lease_until=UNTIL, started_at=NOW)
     .returning(Job)
 )
@@ -88,6 +90,9 @@ LEAVE = CHANGE.values(lease_until=None, error=bindparam("reason"))
 FAIL = LEAVE.values(status=Status.FAILED, finished_at=NOW)
 TRY_AGAIN = LEAVE.values(status=Status.QUEUED, run_at=bindparam("at"))
 
+# One job that another process has locked, and may never let go of, must not hold up the others.
+unlocked = select(Job.id).where(MAY_BE_CLAIMED).with_for_update(skip_locked=True).cte("unlocked")
+CLAIM_UNLOCKED = CLAIM.where(Job.id.in_(select(unlocked.c.id)))
 # Each job with the number of its try.
 TRIES: BindParameter[Any] = bindparam("tries", expanding=True)
 held = aliased(Job)
@@ -133,7 +138,20 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
 
 async def claim(connection: AsyncConnection, jobs: Sequence[uuid.UUID]) -> list[Job | None]:
     """Begin a try of each, unless another delivery of the job has begun or finished it."""
-    found = await connection.execute(CLAIM, {"jobs": jobs})
+    return await _claim(connection, CLAIM, jobs)
+
+
+async def claim_unlocked(
+    connection: AsyncConnection, jobs: Sequence[uuid.UUID]
+) -> list[Job | None]:
+    """Likewise, but pass over those whose row somebody else is changing."""
+    return await _claim(connection, CLAIM_UNLOCKED, jobs)
+
+
+async def _claim(
+    connection: AsyncConnection, how: ReturningUpdate[Any], jobs: Sequence[uuid.UUID]
+) -> list[Job | None]:
+    found = await connection.execute(how, {"jobs": jobs})
     claimed = {row.id: Job(**row._mapping) for row in found}
     # Of several deliveries in one round, the first has it.
     return [claimed.pop(job, None) for job in jobs]

@@ -57,7 +57,12 @@ async def perform(database: Database, job_id: uuid.UUID) -> list[Job]:
 
 async def _claim(database: Database, job_id: uuid.UUID) -> Job | None:
     patience = get_settings().jobs_lease
-    claiming = asyncio.create_task(database.persist(ledger.claim, job_id, patience))
+
+    async def claim() -> Job | None:
+        job = await database.persist(ledger.claim_unlocked, job_id, patience)
+        return job or await database.persist(ledger.claim, job_id, patience, is_shared=False)
+
+    claiming = asyncio.create_task(claim())
     try:
         return await asyncio.shield(claiming)
     except asyncio.CancelledError:
