@@ -7,8 +7,9 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import utc_now as now
-from app.jobs.ledger import IS_ORPHANED, MAY_START, NOW, TRIED_ENOUGH, in_order
+from app.jobs.ledger import in_order
 from app.jobs.models import OPEN, Job, Status
+from app.jobs.statements import IS_ORPHANED, MAY_START, NOW, TRIED_ENOUGH
 
 IS_QUEUED = and_(OPEN, Job.status == Status.QUEUED)
 IS_IN_HAND = Job.lease_until.is_not(None)
