@@ -28,13 +28,13 @@ class Plan:
 ENGINES, DATABASES = tuple(CHOICES["engine"]), tuple(CHOICES["database"])
 
 FULL = Plan(
-    rounds=5,
+    rounds=3,
     few_rounds=3,
     requests=300,
     jobs=100,
     singles=20,
     kills=4,
-    patience=60,
+    patience=40,
     ledgers=(10**3, 10**5, 10**6),
     processes=(1, 2, 4),
     engines=ENGINES,

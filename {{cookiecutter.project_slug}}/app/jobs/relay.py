@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # How many jobs a relay sends at a time: an engine may run a job while it "sends" it.
 LANES = 20
+# For how long it waits for room to send as many again: one at a time would cost as much.
+GATHER_SECONDS = 0.1
 # How long the jobs in the lanes may take when the process stops.
 GRACE_SECONDS = 10
 
@@ -52,8 +54,11 @@ class Relay:
             return
         keeping = asyncio.create_task(self._keep_in_hand(jobs))
         try:
-            if self._is_cut_off or not await self._send(jobs):
-                await self._hold(jobs, None)
+            for position in range(0, len(jobs), LANES):
+                some = jobs[position : position + LANES]
+                if self._is_cut_off or not await self._send(some):
+                    await self._hold(jobs[position:], None)
+                    return
         finally:
             keeping.cancel()
 
@@ -130,9 +135,7 @@ class Relay:
                 self._lanes.add(lane)
                 lane.add_done_callback(self._lanes.discard)
         if self._lanes:
-            await asyncio.wait(
-                self._lanes, timeout=self._interval, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(self._lanes, timeout=GATHER_SECONDS)
         return len(jobs)
 
     async def _send(self, jobs: Sequence[Job]) -> bool:
