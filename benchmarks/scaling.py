@@ -19,7 +19,6 @@ def scaling(run: Run) -> str:
         machine=run.machine,
         capacity=table(HEAD, capacity(run)),
         ledger_cpu=between(milliseconds),
-        transactions=" or ".join(dict.fromkeys(cost.note.split()[0] for cost in costs)),
         growth=growth(run),
     )
 
@@ -54,6 +53,11 @@ def capacity(run: Run) -> list[list[str]]:
 def growth(run: Run) -> str:
     found = [c for section in run.sections if section.name == "growth" for c in section.comparisons]
     flat = [c for c in found if c.goal]
-    worst = min(flat, key=lambda c: median(c.ratios))
+    most = max(map(rows_of, flat))
+    worst = min((c for c in flat if rows_of(c) == most), key=lambda c: median(c.ratios))
     share = f"{median(worst.ratios):.2f} of its speed ({', '.join(worst.case)})"
     return f"beside the largest ledger that was measured, the slowest has {share}"
+
+
+def rows_of(comparison: Comparison) -> int:
+    return int(comparison.case[-1].removesuffix(" rows").replace(",", ""))

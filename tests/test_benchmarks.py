@@ -99,7 +99,7 @@ def test_what_was_measured_is_kept(tmp_path: Path) -> None:
 
 def test_what_a_machine_carries_follows_from_the_figures() -> None:
     place = ["arq", "sqlite"]
-    cost = Comparison([*place, "ledger, CPU per job"], "µs", "", [3000.0], note="2 transactions")
+    cost = Comparison([*place, "ledger, CPU per job"], "µs", "", [3000.0])
     jobs = Comparison([*place, "no-op, asynchronous"], "jobs/s", "", [100.0])
     users = Comparison([*place, "POST /users"], "requests/s", "", [200.0])
     grown = Comparison(["sqlite", "1,000 rows"], "jobs/s", "", [9.0], [10.0], goal=Goal(least=0.9))

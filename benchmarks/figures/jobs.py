@@ -71,6 +71,6 @@ def ledger_cost(bench: Bench, service: MeasuredService, place: list[str]) -> Com
     """In a process of its own, without an engine."""
     said = service.run("python", "-m", "app.probe.ledger_cost", str(bench.plan.few_rounds))
     found = json.loads(said)
-    note = f"{found['transactions']:g} transactions that write; {service.durability}"
     case, against = [*place, "ledger, CPU per job"], "the same task, called"
-    return Comparison(case, "µs", against, found["performed"], found["called"], note=note)
+    figures = (found["performed"], found["called"])
+    return Comparison(case, "µs", against, *figures, note=service.durability)
