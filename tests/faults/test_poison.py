@@ -1,6 +1,7 @@
 """Tasks that do what no task should, among others that do their work."""
 
 import signal
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -20,13 +21,20 @@ REASONS = {
 }
 
 
+@pytest.fixture
+def patient_service(project: Path, tmp_path: Path) -> Iterator[Service]:
+    """With a lease so long that no stall of the machine costs a try."""
+    with running(project, tmp_path, JOBS_LEASE_SECONDS="60") as service:
+        yield service
+
+
 @fault(
     "Tasks raise, hang past their timeout (async, blocking), or take all memory, among 60 others",
     promise="each fails, says why, after the tries it is allowed; the others succeed",
 )
 @on_every_engine
-def test_poisonous_tasks(service: Service, cell: Recorder) -> None:
-    each = 3
+def test_poisonous_tasks(patient_service: Service, cell: Recorder) -> None:
+    service, each = patient_service, 3
     for position, task in enumerate(REASONS):
         service.enqueue(each, task=task, first=1000 * (position + 1))
     service.enqueue(HEALTHY // 2, 0.05)
