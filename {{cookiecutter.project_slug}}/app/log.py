@@ -81,6 +81,8 @@ def configure_logging(settings: Settings) -> None:
                 "uvicorn.access": {"handlers": [], "propagate": False},
                 "httpx": {"level": "WARNING"},
                 "alembic": {"level": "WARNING"},
+                # Of every connection that comes or goes; SQLAlchemy keeps to itself only its own.
+                "app.connections.Connections": {"level": "WARNING"},
             },
         }
     )

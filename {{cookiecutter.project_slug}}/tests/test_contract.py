@@ -177,3 +177,9 @@ def test_a_line_of_the_log_is_json_and_names_its_request_and_its_job(world: Worl
     assert [line["event"] for line in about_job] == ["job started", "job succeeded"]
     registration = [line for line in requests if line["event"] == "POST /users"][-1]
     assert {line["request_id"] for line in about_job} == {registration["request_id"]}
+
+
+def test_nobody_but_the_service_tells_of_its_jobs(world: World) -> None:
+    job = world.until_succeeded(world.register()["push_webhook"])
+    lines = [json.loads(line) for line in world.service.log.splitlines() if job["id"] in line]
+    assert {line["logger"].partition(".")[0] for line in lines} == {"app"}

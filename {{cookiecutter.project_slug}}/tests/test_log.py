@@ -5,9 +5,12 @@ import json
 import logging
 
 import pytest
+from fastapi import FastAPI
 
 from app import log
+from app.db import open_database
 from app.log import JsonFormatter, TextFormatter
+from app.settings import get_settings
 
 Logged = tuple[logging.Logger, io.StringIO]
 
@@ -73,3 +76,12 @@ def test_an_exception_is_shown_to_a_developer_as_python_does() -> None:
     except ValueError:
         logger.exception("job failed")
     assert stream.getvalue().splitlines()[-1] == "ValueError: too late"
+
+
+async def test_connections_come_and_go_in_silence(
+    app: FastAPI, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        async with open_database(get_settings().database_url) as database:
+            await database.engine.dispose()
+    assert caplog.messages == []

@@ -1,6 +1,7 @@
 """Who sends what, when, and to which engine that may be down."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
@@ -223,6 +224,37 @@ async def test_a_running_relay_outlives_a_broker_that_is_down(
         await eventually(is_sent)
 
 
+class AskedEngine(FakeEngine):
+    times_asked = 0
+
+    async def waiting(self) -> int:
+        self.times_asked += 1
+        return await super().waiting()
+
+
+async def test_of_a_broker_that_is_down_it_is_told_once(
+    database: Database, environ: Environ, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ(JOBS_RELAY_SECONDS="0.02")
+    engine = AskedEngine()
+    await add_job(database)
+    engine.is_down = True
+
+    async def is_asked_again() -> bool:
+        return engine.times_asked >= 3
+
+    async def is_sent() -> bool:
+        return bool(engine.sent)
+
+    with caplog.at_level(logging.INFO, relay_module.__name__):
+        async with Relay(database, engine).running():
+            await eventually(is_asked_again)
+            engine.is_down = False
+            await eventually(is_sent)
+    told = ["jobs could not be sent, and will be later: %r", "jobs can be sent again"]
+    assert [record.msg for record in caplog.records] == told
+
+
 class RelayThatFindsTheDatabaseAway(Relay):
     is_away = True
 
@@ -244,6 +276,21 @@ async def test_a_running_relay_outlives_a_database_that_is_away(
 
     async with RelayThatFindsTheDatabaseAway(database, engine).running():
         await eventually(is_sent)
+
+
+async def test_the_beginning_and_the_end_of_an_outage_are_told(
+    database: Database, engine: FakeEngine, environ: Environ, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ(JOBS_LEASE_SECONDS="1", JOBS_RELAY_SECONDS="0.02")
+
+    async def is_over() -> bool:
+        return "the database answers again" in caplog.text
+
+    with caplog.at_level(logging.INFO, relay_module.__name__):
+        async with RelayThatFindsTheDatabaseAway(database, engine).running():
+            await eventually(is_over)
+    told = ["the relay cannot work: %r", "the database answers again"]
+    assert [record.msg for record in caplog.records] == told
 
 
 class SlowEngine(FakeEngine):

@@ -156,6 +156,6 @@ class WorkerHealth:
 
 if __name__ == "__main__":
     configure_logging(get_settings())
-    # The service writes its own lines per job.
-    logging.getLogger("arq").setLevel(logging.WARNING)
+    # The service writes its own lines per job, and arq warns of messages that nobody misses.
+    logging.getLogger("arq").setLevel(logging.ERROR)
     asyncio.run(work())

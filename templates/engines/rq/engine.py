@@ -128,6 +128,7 @@ def work() -> None:
     """Takes one job at a time, until it is told to stop."""
     settings = read(BrokerSettings)
     with process:
+        logger.info("the worker is ready")
         while True:
             # While Redis is away, no worker of RQ listens to them.
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -146,7 +147,8 @@ def work() -> None:
 
 if __name__ == "__main__":
     configure_logging(get_settings())
-    # The service writes its own lines per job.
-    logging.getLogger("rq").setLevel(logging.WARNING)
+    # The service writes its own lines per job; RQ has set a level for its worker's.
+    for repeating in ("rq", "rq.worker"):
+        logging.getLogger(repeating).setLevel(logging.WARNING)
     # Not this copy of the module: the one of this name, in which RQ looks for run_job.
     importlib.import_module("app.jobs.engine").work()

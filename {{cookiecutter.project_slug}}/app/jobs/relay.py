@@ -83,7 +83,8 @@ class Relay:
                     await self._let_others_renew()
                 await self.relay()
             except Exception as error:
-                if not self._is_database_away:
+                # That something is away is said once.
+                if not (self._is_database_away or self._is_cut_off):
                     logger.warning("the relay cannot work: %r", error)
                 self._is_database_away = isinstance(error, DatabaseAway)
             await asyncio.sleep(self._interval)
@@ -92,6 +93,7 @@ class Relay:
         """Once the database is back: whoever runs a job could not renew its lease meanwhile."""
         async with asyncio.timeout(self._lease.total_seconds()), self._database.read() as session:
             await session.execute(select(1))
+        logger.info("the database answers again")
         await asyncio.sleep(self._lease.total_seconds() / 2)
         self._is_database_away = False
 
