@@ -40,6 +40,11 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in {**ids, **extra}.items() if value is not None}
 
 
+def is_failed_start(logger: str, message: str) -> bool:
+    """By its traceback uvicorn says why the service does not start; no client wrote into that."""
+    return logger == "uvicorn.error" and message.startswith("Traceback ")
+
+
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -57,8 +62,10 @@ class JsonFormatter(logging.Formatter):
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         pairs = "".join(f"  {name}={encode(value)}" for name, value in fields(record).items())
-        # Whatever a client may have put into the message, it stays one line.
-        message = record.getMessage().encode("unicode_escape").decode()
+        message = record.getMessage()
+        # Whatever a client may have put into it, it stays one line.
+        lines = message.split("\n") if is_failed_start(record.name, message) else [message]
+        message = "\n".join(line.encode("unicode_escape").decode() for line in lines)
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         line = f"{time} {record.levelname:<7} {record.name}: {message}{pairs}"
         if record.exc_info:

@@ -1,6 +1,7 @@
 """The database's schema: whether it is the code's, and how it becomes so."""
 
 import asyncio
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -11,6 +12,8 @@ from sqlalchemy import Connection
 
 from app.connections import DatabaseAway
 from app.db import Database
+
+logger = logging.getLogger(__name__)
 
 # What is started together with its database may be up before it.
 START_SECONDS = 30
@@ -32,7 +35,9 @@ async def migrate() -> None:
         try:
             await asyncio.to_thread(command.upgrade, MIGRATIONS, "head")
             return
-        except DatabaseAway:
+        except DatabaseAway as error:
             if not seconds_left:
                 raise
+            if seconds_left == START_SECONDS - 1:
+                logger.warning("waiting for the database: %s", error)
             await asyncio.sleep(1)

@@ -140,13 +140,17 @@ class Settings(BaseSettings):
         return self
 
 
+def plain(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
 def read(kind: type[Kind]) -> Kind:
     """The settings as the environment has them; a wrong one ends the start with one line."""
     try:
         return kind()
     except ValidationError as error:
         problems = (
-            ": ".join([*(str(name).upper() for name in found["loc"]), found["msg"]])
+            ": ".join([*(str(name).upper() for name in found["loc"]), plain(found["msg"])])
             for found in error.errors(include_input=False, include_url=False)
         )
         raise SystemExit(f"Wrong settings: {'; '.join(problems)}") from None

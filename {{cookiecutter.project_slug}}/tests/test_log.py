@@ -78,6 +78,12 @@ def test_an_exception_is_shown_to_a_developer_as_python_does() -> None:
     assert stream.getvalue().splitlines()[-1] == "ValueError: too late"
 
 
+def test_why_a_start_has_failed_is_shown_to_a_developer_as_python_does() -> None:
+    why = "Traceback (most recent call last):\n  ...\nValueError: too late"
+    record = logging.makeLogRecord({"name": "uvicorn.error", "levelname": "ERROR", "msg": why})
+    assert TextFormatter().format(record).splitlines()[-1] == "ValueError: too late"
+
+
 async def test_connections_come_and_go_in_silence(
     app: FastAPI, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

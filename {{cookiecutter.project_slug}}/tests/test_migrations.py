@@ -10,9 +10,10 @@ from alembic import command
 from app.db import Database, open_database
 from app.schema import MIGRATIONS, is_migrated, migrate
 from app.settings import get_settings
-from tests.conftest import Environ
+from tests.conftest import Environ, eventually
 from tests.database import Server
 from tests.processes import PROJECT
+from tests.test_health import REFUSED
 
 
 @pytest.fixture
@@ -34,6 +35,21 @@ async def test_an_empty_database_is_not_migrated(empty_database: str) -> None:
 async def test_an_empty_database_is_brought_to_the_newest_schema(empty_database: str) -> None:
     await migrate()
     assert await has_newest_schema()
+
+
+async def test_a_start_that_waits_for_its_database_says_so(
+    environ: Environ, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ(DATABASE_URL=REFUSED)
+
+    async def is_told() -> bool:
+        return "waiting for the database" in caplog.text
+
+    starting = asyncio.create_task(migrate())
+    await eventually(is_told)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
 
 
 async def test_a_migrated_database_can_be_migrated_again(database: Database) -> None:

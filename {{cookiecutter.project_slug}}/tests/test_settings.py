@@ -158,7 +158,7 @@ def test_lists_are_separated_by_commas(environ: Environ) -> None:
 
 def test_a_webhook_needs_a_secret(environ: Environ) -> None:
     environ(WEBHOOK_URL="https://receiver.test/hook")
-    assert complaint().endswith("WEBHOOK_SECRET must be set")
+    assert complaint() == "Wrong settings: WEBHOOK_SECRET must be set"
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,10 @@ class BrokerSettings(BaseSettings):
     """The queue's name: services that share a Redis differ in it."""
 
 
-def open_queue(settings: BrokerSettings) -> Queue:
+settings = read(BrokerSettings)
+
+
+def open_queue() -> Queue:
     redis = Redis.from_url(str(settings.redis_url), **FAILS_SOON, retry=Retry(NoBackoff(), 0))
     # perform() keeps the tasks' own limits.
     longest = int(max(task.timeout for task in tasks.values()).total_seconds()) + 30
@@ -72,7 +75,7 @@ class RqEngine:
 @asynccontextmanager
 async def connect(database: Database) -> AsyncIterator[RqEngine]:
     """Connects when there is something to say: the service starts and serves without Redis."""
-    queue = open_queue(read(BrokerSettings))
+    queue = open_queue()
     try:
         yield RqEngine(queue)
     finally:
@@ -126,7 +129,6 @@ class PatientWorker(SimpleWorker):
 
 def work() -> None:
     """Takes one job at a time, until it is told to stop."""
-    settings = read(BrokerSettings)
     with process:
         logger.info("the worker is ready")
         while True:
@@ -135,7 +137,7 @@ def work() -> None:
                 signal.signal(number, lambda *_: sys.exit())
             try:
                 worker = PatientWorker(
-                    [open_queue(settings)], serializer=JSONSerializer, worker_ttl=WORKER_TTL
+                    [open_queue()], serializer=JSONSerializer, worker_ttl=WORKER_TTL
                 )
                 worker.work(logging_level=None)
                 if worker.is_told_to_stop:
