@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`: this is logged, and what is graver."""
     database_url: str = {% include cookiecutter.__database ~ "/url.py" %}
-    """`sqlite:///file` or `postgresql://user:password@host/name`."""
+    """`postgresql://user:password@host/name`, or `sqlite:///file` where aiosqlite is installed."""
 
     database_pool_size: int = Field(default=15, ge=1)
     """How many connections each process may have; PostgreSQL allows 100, unless told otherwise."""
