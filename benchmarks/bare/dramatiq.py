@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from threading import Event
+from queue import SimpleQueue
 
 import dramatiq
 from bare.command import AT_DEFAULTS, main
@@ -23,9 +23,9 @@ synchronous = dramatiq.actor(probe.synchronous)
 def work() -> None:
     worker = dramatiq.Worker(broker, worker_timeout=1000 if AT_DEFAULTS else 100)
     worker.start()
-    must_stop = Event()
-    signal.signal(signal.SIGTERM, lambda *_: must_stop.set())
-    must_stop.wait()
+    stop = SimpleQueue[int]()
+    signal.signal(signal.SIGTERM, lambda number, _: stop.put(number))
+    stop.get()
 
 
 def send(task: str, count: int, seconds: float) -> None:

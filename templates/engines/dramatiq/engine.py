@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from queue import Empty, SimpleQueue
+from threading import Event
 from typing import Annotated
 
 import dramatiq
@@ -78,9 +79,21 @@ class WorkerProcess(Middleware):
 
 
 class PatientConsumer(_RedisConsumer):
-    """Dramatiq's own lets go of all that it has fetched at a message that it cannot read."""
+    """Dramatiq's own sleeps after a thread is free, and drops all it has at an unreadable message."""
+
+    def __init__(self, broker: RedisBroker, queue_name: str, prefetch: int, timeout: int) -> None:
+        super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call] # untyped
+        self._has_room = Event()
+
+    def ack(self, message: dramatiq.MessageProxy) -> None:
+        super().ack(message)  # type: ignore[no-untyped-call] # untyped
+        self._has_room.set()
 
     def __next__(self) -> dramatiq.MessageProxy | None:
+        self._has_room.clear()
+        if len(self.queued_message_ids) >= self.prefetch:
+            self._has_room.wait(self.timeout / 1000)
+            return None
         try:
             return super().__next__()  # type: ignore[no-untyped-call, no-any-return] # untyped
         except DecodeError as error:
