@@ -5,18 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-NOTHING = re.compile(r"(?!)")
-unsaid: ContextVar[re.Pattern[str]] = ContextVar("unsaid", default=NOTHING)
+unsaid: ContextVar[frozenset[str]] = ContextVar("unsaid", default=frozenset())
 
 
 @contextmanager
 def hiding(arguments: Mapping[str, object]) -> Iterator[None]:
     """Until the block ends, these values are left out of what is told of errors."""
-    values = {value for argument in arguments.values() for value in _texts(argument)} - {""}
-    longest_first = sorted(values, key=len, reverse=True)
-    any_of_them = "|".join(re.escape(value) for value in longest_first)
-    # Whole words only: a value of one letter must not tear others.
-    token = unsaid.set(re.compile(rf"(?<!\w)(?:{any_of_them})(?!\w)") if values else NOTHING)
+    values = frozenset(text for argument in arguments.values() for text in _texts(argument))
+    token = unsaid.set(values - {""})
     try:
         yield
     finally:
@@ -24,7 +20,12 @@ def hiding(arguments: Mapping[str, object]) -> Iterator[None]:
 
 
 def discreet(text: str) -> str:
-    return unsaid.get().sub("***", text)
+    if not (values := unsaid.get()):
+        return text
+    longest_first = sorted(values, key=len, reverse=True)
+    any_of_them = "|".join(re.escape(value) for value in longest_first)
+    # Whole words only: a value of one letter must not tear others.
+    return re.sub(rf"(?<!\w)(?:{any_of_them})(?!\w)", "***", text)
 
 
 def _texts(value: object) -> Iterator[str]:
