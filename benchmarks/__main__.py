@@ -15,7 +15,7 @@ from benchmarks.bench import Bench
 from benchmarks.figures import FIGURES
 from benchmarks.page import Run, Section, page, short, write_page
 from benchmarks.plan import FULL, QUICK
-from benchmarks.profiles import profiles
+from benchmarks.profiles import explanation
 from benchmarks.record import load, save
 from benchmarks.scaling import scaling
 
@@ -78,9 +78,9 @@ def measured(bench: Bench, wanted: list[str]) -> Run:
                 found.append(comparison)
             text = (figure.__doc__ or "").strip()
             sections.append(Section(name, figure.TITLE, text, found))
-    where = [*profiles(bench)] if {*EXPLAINED} & {*wanted} else []
+    why = explanation(bench) if {*EXPLAINED} & {*wanted} else None
     minutes = (time.monotonic() - began) / 60
-    return Run(sections, where, bench.versions(), machine.described(), minutes, busy)
+    return Run(sections, why, bench.versions(), machine.described(), minutes, busy)
 
 
 if __name__ == "__main__":

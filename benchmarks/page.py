@@ -7,9 +7,10 @@ from statistics import median
 
 from benchmarks.comparison import Comparison, spread
 from benchmarks.plot import has_dot, plot
-from benchmarks.profiles import Profile
+from benchmarks.profiles import Explanation, Profile, Wait
 
 PROSE = Path(__file__).with_name("performance.md")
+WHY = Path(__file__).with_name("why.md")
 HEAD = ("Case", "Unit", "Service", "Reference", "Ratio", "Goal", "Reference is", "Durability")
 
 
@@ -24,7 +25,7 @@ class Section:
 @dataclass(frozen=True)
 class Run:
     sections: list[Section]
-    profiles: list[Profile]
+    why: Explanation | None
     versions: dict[str, str]
     machine: str
     minutes: float
@@ -53,7 +54,7 @@ def page(run: Run) -> str:
         figures="\n".join(
             figure(number, section) for number, section in enumerate(run.sections, start=1)
         ),
-        profiles=profiles(run.profiles),
+        why=why(run.why) if run.why else "Not measured.",
     )
 
 
@@ -132,12 +133,29 @@ def significant(value: float) -> str:
     return f"{value:.3g}"
 
 
+def why(found: Explanation) -> str:
+    return WHY.read_text(encoding="utf-8").format(
+        parts=profiles(found.of_parts),
+        whole_requests=profiles(found.of_whole_requests),
+        work=significant(found.of_waiting[0].milliseconds["work"]),
+        waiting=waits(found.of_waiting),
+    )
+
+
 def profiles(found: list[Profile]) -> str:
-    columns = [f"{profile.what}; {profile.database}" for profile in found]
     parts = dict.fromkeys(part for profile in found for part in profile.microseconds)
     rows = [
         [part, *(significant(profile.microseconds.get(part, 0)) for profile in found)]
         for part in parts
     ]
     totals = ["**all**", *(significant(sum(p.microseconds.values())) for p in found)]
-    return table(("CPU, µs", *columns), [*rows, totals])
+    return table(("CPU, µs", *(profile.what for profile in found)), [*rows, totals])
+
+
+def waits(found: list[Wait]) -> str:
+    rows = []
+    for wait in found:
+        spent = wait.milliseconds
+        figures = (spent["claim"], spent["end"], spent["all"], spent["work"] / spent["all"])
+        rows.append([wait.what, *map(significant, figures)])
+    return table(("Milliseconds", "to be claimed", "for its end", "all", "ratio at most"), rows)

@@ -10,6 +10,8 @@ class Plan:
     rounds: int
     # Of figures that take long.
     few_rounds: int
+    # Of figures whose goal is a difference of a few percent.
+    many_rounds: int
     # Of each round: requests at a time, jobs at a time, and what is sent one by one.
     requests: int
     jobs: int
@@ -30,6 +32,7 @@ ENGINES, DATABASES = tuple(CHOICES["engine"]), tuple(CHOICES["database"])
 FULL = Plan(
     rounds=3,
     few_rounds=3,
+    many_rounds=7,
     requests=300,
     jobs=100,
     singles=20,
@@ -45,6 +48,7 @@ FULL = Plan(
 QUICK = Plan(
     rounds=2,
     few_rounds=2,
+    many_rounds=2,
     requests=100,
     jobs=20,
     singles=10,

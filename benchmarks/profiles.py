@@ -12,9 +12,27 @@ from benchmarks.services import running
 @dataclass(frozen=True)
 class Profile:
     what: str
-    database: str
     # By package, each with what it calls of Python's own.
     microseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """For what a job of 50 ms waits, on the average."""
+
+    what: str
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    of_parts: list[Profile]
+    of_whole_requests: list[Profile]
+    of_waiting: list[Wait]
+
+
+def explanation(bench: Bench) -> Explanation:
+    return Explanation([*profiles(bench)], [*followed(bench)], [*waits(bench)])
 
 
 def profiles(bench: Bench) -> Iterator[Profile]:
@@ -26,4 +44,23 @@ def profiles(bench: Bench) -> Iterator[Profile]:
             command = ("python", "-m", "app.probe.profile")
             found = json.loads(service.run(*command, str(BARE), service.lean_database()))
         for what, microseconds in found.items():
-            yield Profile(what, database, microseconds)
+            yield Profile(f"{what}; {database}", microseconds)
+
+
+def followed(bench: Bench) -> Iterator[Profile]:
+    """On each engine, the first database is enough."""
+    database = bench.plan.databases[0]
+    for engine in bench.plan.engines:
+        bench.say(f"whole requests: {engine}")
+        with running(bench.project(engine, database), start_workers=False) as service:
+            found = json.loads(service.run("python", "-m", "app.probe.followed"))
+        yield Profile(engine, found)
+
+
+def waits(bench: Bench) -> Iterator[Wait]:
+    for database in bench.plan.databases:
+        bench.say(f"waiting: {database}")
+        with running(bench.project(bench.plan.engines[0], database)) as service:
+            found = json.loads(service.run("python", "-m", "app.probe.waits"))
+        for how_many, milliseconds in found.items():
+            yield Wait(f"{database}, {how_many} at a time", milliseconds)

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.comparison import Comparison, Goal
 from benchmarks.page import Run, Section
-from benchmarks.profiles import Profile
+from benchmarks.profiles import Explanation, Profile, Wait
 
 
 def save(run: Run, file: Path) -> None:
@@ -21,8 +21,14 @@ def load(file: Path) -> Run:
         Section(**{**each, "comparisons": [comparison(row) for row in each["comparisons"]]})
         for each in found["sections"]
     ]
-    profiles = [Profile(**each) for each in found["profiles"]]
-    return Run(**{**found, "sections": sections, "profiles": profiles})
+    return Run(**{**found, "sections": sections, "why": explanation(found["why"])})
+
+
+def explanation(found: dict[str, Any]) -> Explanation:
+    parts, whole = (
+        [Profile(**each) for each in found[name]] for name in ("of_parts", "of_whole_requests")
+    )
+    return Explanation(parts, whole, [Wait(**each) for each in found["of_waiting"]])
 
 
 def comparison(row: dict[str, Any]) -> Comparison:

@@ -46,7 +46,7 @@ def beside_many(
         ("no-op jobs", "jobs/s", performed),
     ):
         subjects = [partial(measured, bench, service) for service in services]
-        reference, *others = alternating(bench.plan.few_rounds, *subjects)
+        reference, *others = alternating(bench.plan.many_rounds, *subjects)
         for rows, ours in zip(more, others, strict=True):
             case, against = [database, what, f"{rows:,} rows"], f"{few:,} rows"
             note = services[0].durability
@@ -68,7 +68,7 @@ def looked_up(bench: Bench, service: MeasuredService) -> float:
 
 
 def performed(bench: Bench, service: MeasuredService) -> float:
-    return ServiceSender(service).run(KIND, bench.plan.jobs, 0).rate
+    return ServiceSender(service).run(KIND, 3 * bench.plan.jobs, 0).rate
 
 
 def processes(bench: Bench, engine: str) -> Iterator[Comparison]:

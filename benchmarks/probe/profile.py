@@ -68,7 +68,7 @@ async def profiled(call: Callable[[], Awaitable[object]]) -> dict[str, float]:
         found[package_of(file)] += seconds
     # The profiler makes all of it slower: shares are its own, the sum is not.
     share = await unprofiled(call) / (found.total() + whole - own)
-    found["threads of the driver"] = whole - own
+    found["other threads"] = whole - own
     return {name: seconds * share * 1e6 for name, seconds in condensed(found).items()}
 
 
