@@ -1,6 +1,6 @@
 """The databases of the tests, on the PostgreSQL that DATABASE_URL names or on a private one.
 
-`python -m tests.database` gives development a private one, if it has none.
+`python -m tests.database` gives development a private one, if no server answers.
 """
 
 import asyncio
@@ -83,6 +83,16 @@ def answers(url: URL) -> bool:
     return False
 
 
+def maintenance(url: URL) -> URL:
+    """The database that every server has."""
+    return url.set(database="postgres")
+
+
+def create_missing(url: URL) -> None:
+    if not answers(url):
+        execute(maintenance(url), f'CREATE DATABASE "{url.database}"')
+
+
 def execute(url: URL, statement: str) -> None:
     async def connect_and_execute() -> None:
         engine = create_engine(url.render_as_string(hide_password=False))
@@ -113,14 +123,12 @@ def private_server(data: Path, url: URL, *options: str) -> Iterator[subprocess.P
     serve += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
     with subprocess.Popen(serve, **identity) as process:
         try:
-            maintenance = url.set(database="postgres")
             deadline = time.monotonic() + START_SECONDS
-            while not answers(maintenance):
+            while not answers(maintenance(url)):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"PostgreSQL did not start: {serve}")
                 time.sleep(0.05)
-            if not answers(url):
-                execute(maintenance, f'CREATE DATABASE "{url.database}"')
+            create_missing(url)
             yield process
         finally:
             process.send_signal(signal.SIGINT)  # to PostgreSQL: end now, and cleanly
@@ -157,7 +165,8 @@ def serve_development() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit())
     url = named_url()
-    if answers(url):
+    if answers(maintenance(url)):
+        create_missing(url)
         print(f"using the PostgreSQL that answers at {url}", flush=True)
         signal.pause()
     if url.host not in HERE:

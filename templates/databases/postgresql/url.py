@@ -1,1 +1,1 @@
-"postgresql://app:app@localhost:5432/app"
+"postgresql://app:app@localhost:5432/{{ cookiecutter.project_slug }}"

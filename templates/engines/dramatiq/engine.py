@@ -176,6 +176,7 @@ def work() -> None:
             return
     worker = dramatiq.Worker(broker, worker_timeout=100)
     worker.start()
+    logger.info("the worker is ready")
     stop.get()
     longest = max(task.timeout for task in tasks.values())
     worker.stop(timeout=int(longest.total_seconds() + 5) * 1000)

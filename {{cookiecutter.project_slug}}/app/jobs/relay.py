@@ -83,10 +83,11 @@ class Relay:
                     await self._let_others_renew()
                 await self.relay()
             except Exception as error:
+                is_database_away = isinstance(error, DatabaseAway)
                 # That something is away is said once.
-                if not (self._is_database_away or self._is_cut_off):
+                if not (self._is_database_away or (self._is_cut_off and not is_database_away)):
                     logger.warning("the relay cannot work: %r", error)
-                self._is_database_away = isinstance(error, DatabaseAway)
+                self._is_database_away = is_database_away
             await asyncio.sleep(self._interval)
 
     async def _let_others_renew(self) -> None:
