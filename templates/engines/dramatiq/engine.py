@@ -79,7 +79,7 @@ class WorkerProcess(Middleware):
 
 
 class PatientConsumer(_RedisConsumer):
-    """Dramatiq's own sleeps after a thread is free, and drops all it has at an unreadable message."""
+    """Dramatiq's own sleeps beside free threads, and drops all it has at what it cannot read."""
 
     def __init__(self, broker: RedisBroker, queue_name: str, prefetch: int, timeout: int) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call] # untyped
