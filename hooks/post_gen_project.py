@@ -12,6 +12,6 @@ for folder in (".github/workflows", ".github"):
 print(f"""
 Next:
   cd {Path.cwd().name}
-  uv run fastapi dev
+  make dev
   uv run pytest
 """)

@@ -40,7 +40,7 @@ def test_the_next_three_commands_are_said(
 ) -> None:
     said = cookiecutter(sources, tmp_path, home).stdout
     commands = [line.strip() for line in said.splitlines() if line.startswith("  ")]
-    assert commands == ["cd orders", "uv run fastapi dev", "uv run pytest"]
+    assert commands == ["cd orders", "make dev", "uv run pytest"]
 
 
 def test_writing_over_a_project_leaves_its_own_folders(
