@@ -1,5 +1,6 @@
 """Writing to a database that may be away for a while."""
 
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,7 +10,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.connections import DatabaseAway
-from app.db import Database, open_database
+from app.db import Database, new_id, open_database
 from app.jobs.perform import perform
 from app.users.models import AuditEntry
 from tests.conftest import Environ
@@ -31,6 +32,15 @@ class Change:
         entries = [{"event": event, "subject": str(self.tries)} for event in events]
         await connection.execute(insert(AuditEntry), entries)
         return ["done" for _ in events]
+
+
+def test_ids_are_in_the_order_of_time_and_else_random() -> None:
+    ids = [new_id() for _ in range(10_000)]
+    milliseconds = [made.int >> 80 for made in ids]
+    assert milliseconds == sorted(milliseconds)
+    assert abs(milliseconds[-1] - time.time_ns() // 1_000_000) < 60_000
+    assert {(made.version, made.variant) for made in ids} == {(7, uuid.RFC_4122)}
+    assert len({made.int & ((1 << 62) - 1) for made in ids}) == len(ids)
 
 
 async def test_what_must_be_written_is_written_once_when_the_database_is_back(

@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
-from app.db import utc_now
+from app.db import new_id, utc_now
 from app.jobs.models import Job, Status
 from app.jobs.schedule import Rule
 from app.log import job_id, request_id
@@ -55,7 +55,7 @@ class Task(Generic[Arguments, Parameters, Result]):
         given = self.signature.bind(*args, **kwargs).arguments
         created_at = utc_now()
         return Job(
-            id=uuid.uuid4(),
+            id=new_id(),
             task=self.name,
             arguments=self.arguments(**given).model_dump(mode="json", exclude_unset=True),
             status=Status.QUEUED,
