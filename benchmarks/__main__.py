@@ -21,7 +21,7 @@ from benchmarks.scaling import scaling
 
 DOCS = ROOT / "docs"
 # The figures whose goals a profile explains.
-EXPLAINED = ("requests", "jobs")
+EXPLAINED = ("requests", "jobs", "growth")
 LAST = ROOT / "build" / "bench.json"
 
 
@@ -68,7 +68,7 @@ def write(run: Run) -> None:
 
 
 def measured(bench: Bench, wanted: list[str]) -> Run:
-    began, busy = time.monotonic(), machine.load()
+    began, busy, stolen = time.monotonic(), machine.load(), machine.stolen()
     sections = []
     for figure in FIGURES:
         if (name := name_of(figure)) in wanted:
@@ -79,8 +79,9 @@ def measured(bench: Bench, wanted: list[str]) -> Run:
             text = (figure.__doc__ or "").strip()
             sections.append(Section(name, figure.TITLE, text, found))
     why = explanation(bench) if {*EXPLAINED} & {*wanted} else None
-    minutes = (time.monotonic() - began) / 60
-    return Run(sections, why, bench.versions(), machine.described(), minutes, busy)
+    took = time.monotonic() - began
+    stolen = (machine.stolen() - stolen) / took / len(machine.CORES or [0])
+    return Run(sections, why, bench.versions(), machine.described(), took / 60, busy, stolen)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,13 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
+def stolen() -> float:
+    """Seconds of this machine's cores that others on the same hardware have had so far."""
+    file = Path("/proc/stat")
+    ticks = file.read_text().split()[8] if file.exists() else 0
+    return int(ticks) / os.sysconf("SC_CLK_TCK")
+
+
 def version_of(*command: str) -> str:
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     words = said.replace("v=", " ").split()

@@ -7,7 +7,7 @@ from statistics import median
 
 from benchmarks.comparison import Comparison, spread
 from benchmarks.plot import has_dot, plot
-from benchmarks.profiles import Explanation, Profile, Wait
+from benchmarks.profiles import Explanation, Profile, Touched, Wait
 
 PROSE = Path(__file__).with_name("performance.md")
 WHY = Path(__file__).with_name("why.md")
@@ -30,6 +30,8 @@ class Run:
     machine: str
     minutes: float
     load: float
+    # Of the cores' time, what others on the same hardware had of it.
+    stolen: float
 
 
 def write_page(run: Run, folder: Path) -> None:
@@ -50,6 +52,7 @@ def page(run: Run) -> str:
         versions=", ".join(f"{name} {version}" for name, version in run.versions.items()),
         minutes=f"{run.minutes:.0f}",
         load=f"{run.load:.1f}",
+        stolen=f"{100 * run.stolen:.0f}",
         goals=goals(run.sections),
         figures="\n".join(
             figure(number, section) for number, section in enumerate(run.sections, start=1)
@@ -139,6 +142,7 @@ def why(found: Explanation) -> str:
         whole_requests=profiles(found.of_whole_requests),
         work=significant(found.of_waiting[0].milliseconds["work"]),
         waiting=waits(found.of_waiting),
+        size=sizes(found.of_size),
     )
 
 
@@ -159,3 +163,19 @@ def waits(found: list[Wait]) -> str:
         figures = (spent["claim"], spent["end"], spent["all"], spent["work"] / spent["all"])
         rows.append([wait.what, *map(significant, figures)])
     return table(("Milliseconds", "to be claimed", "for its end", "all", "ratio at most"), rows)
+
+
+def sizes(found: list[Touched]) -> str:
+    by_what: dict[str, list[Touched]] = {}
+    for touched in found:
+        by_what.setdefault(touched.what, []).append(touched)
+    rows = [
+        [what, f"{each.rows:,}", *map(beside, each.figures.values(), fewest.figures.values())]
+        for what, (fewest, *more) in by_what.items()
+        for each in (fewest, *more)
+    ]
+    return table(("For each", "Rows", "CPU, µs", "read, KiB", "written, KiB"), rows)
+
+
+def beside(figure: float, base: float) -> str:
+    return f"{significant(figure)} ({figure / base:.2f})" if base else significant(figure)

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.apps import BARE
 from benchmarks.bench import Bench
-from benchmarks.services import running
+from benchmarks.services import resting
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,25 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class Touched:
+    """What one request or job computes, reads and writes beside so many rows."""
+
+    what: str
+    rows: int
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Explanation:
     of_parts: list[Profile]
     of_whole_requests: list[Profile]
     of_waiting: list[Wait]
+    of_size: list[Touched]
 
 
 def explanation(bench: Bench) -> Explanation:
-    return Explanation([*profiles(bench)], [*followed(bench)], [*waits(bench)])
+    parts = (profiles(bench), followed(bench), waits(bench), touched(bench))
+    return Explanation(*([*part] for part in parts))
 
 
 def profiles(bench: Bench) -> Iterator[Profile]:
@@ -40,7 +53,7 @@ def profiles(bench: Bench) -> Iterator[Profile]:
     engine = bench.plan.engines[0]
     for database in bench.plan.databases:
         bench.say(f"profiles: {database}")
-        with running(bench.project(engine, database)) as service:
+        with resting(bench.project(engine, database)) as service:
             command = ("python", "-m", "app.probe.profile")
             found = json.loads(service.run(*command, str(BARE), service.lean_database()))
         for what, microseconds in found.items():
@@ -52,7 +65,7 @@ def followed(bench: Bench) -> Iterator[Profile]:
     database = bench.plan.databases[0]
     for engine in bench.plan.engines:
         bench.say(f"whole requests: {engine}")
-        with running(bench.project(engine, database), start_workers=False) as service:
+        with resting(bench.project(engine, database)) as service:
             found = json.loads(service.run("python", "-m", "app.probe.followed"))
         yield Profile(engine, found)
 
@@ -60,7 +73,24 @@ def followed(bench: Bench) -> Iterator[Profile]:
 def waits(bench: Bench) -> Iterator[Wait]:
     for database in bench.plan.databases:
         bench.say(f"waiting: {database}")
-        with running(bench.project(bench.plan.engines[0], database)) as service:
+        with resting(bench.project(bench.plan.engines[0], database)) as service:
             found = json.loads(service.run("python", "-m", "app.probe.waits"))
         for how_many, milliseconds in found.items():
             yield Wait(f"{database}, {how_many} at a time", milliseconds)
+
+
+def touched(bench: Bench) -> Iterator[Touched]:
+    if not Path("/proc/self/io").exists():
+        return  # Linux alone tells what a process reads and writes.
+    for database in bench.plan.databases:
+        bench.say(f"beside many rows: {database}")
+        project = bench.project(bench.plan.engines[0], database)
+        with ExitStack() as stack:
+            services = [stack.enter_context(resting(project)) for _ in bench.plan.ledgers]
+            for service, rows in zip(services, bench.plan.ledgers, strict=True):
+                service.run("python", "-m", "app.probe.fill", str(rows))
+            urls = (service.environment["DATABASE_URL"] for service in services)
+            found = json.loads(services[0].run("python", "-m", "app.probe.touched", *urls))
+        for rows, figures in zip(bench.plan.ledgers, found, strict=True):
+            for what, each in figures.items():
+                yield Touched(f"{database}, {what}", rows, each)

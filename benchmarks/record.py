@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.comparison import Comparison, Goal
 from benchmarks.page import Run, Section
-from benchmarks.profiles import Explanation, Profile, Wait
+from benchmarks.profiles import Explanation, Profile, Touched, Wait
 
 
 def save(run: Run, file: Path) -> None:
@@ -28,7 +28,8 @@ def explanation(found: dict[str, Any]) -> Explanation:
     parts, whole = (
         [Profile(**each) for each in found[name]] for name in ("of_parts", "of_whole_requests")
     )
-    return Explanation(parts, whole, [Wait(**each) for each in found["of_waiting"]])
+    waits, sizes = [Wait(**each) for each in found["of_waiting"]], found["of_size"]
+    return Explanation(parts, whole, waits, [Touched(**each) for each in sizes])
 
 
 def comparison(row: dict[str, Any]) -> Comparison:

@@ -54,11 +54,14 @@ class MeasuredService(Service):
         return postgres.url
 
     def start(self) -> None:
+        self.start_broker()
+        with on(self._cores):
+            super().start()
+
+    def start_broker(self) -> None:
         if self.broker and not self.broker.is_running:
             with on(OTHERS):
                 self.broker.start()
-        with on(self._cores):
-            super().start()
 
     def stop(self) -> None:
         for process in self.processes:
@@ -93,15 +96,23 @@ class MeasuredService(Service):
 
 
 @contextmanager
-def running(
-    project: Path, *, workers: int = 1, start_workers: bool = True, **options: object
-) -> Iterator[MeasuredService]:
+def resting(project: Path, **options: object) -> Iterator[MeasuredService]:
+    """Its database and its broker run, and nothing of its own."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        service = MeasuredService(project, Path(directory), workers=workers, **options)
+        service = MeasuredService(project, Path(directory), **options)
         try:
-            if not start_workers and service.workers is not service.webs:
-                service.workers = []
-            service.start()
+            service.start_broker()
             yield service
         finally:
             service.stop()
+
+
+@contextmanager
+def running(
+    project: Path, *, start_workers: bool = True, **options: object
+) -> Iterator[MeasuredService]:
+    with resting(project, **options) as service:
+        if not start_workers and service.workers is not service.webs:
+            service.workers = []
+        service.start()
+        yield service

@@ -12,7 +12,7 @@ from benchmarks.comparison import Comparison, Goal, alternating, spread
 from benchmarks.figures import FIGURES, requests
 from benchmarks.page import Run, Section, significant, write_page
 from benchmarks.plan import ENGINES, QUICK
-from benchmarks.profiles import Explanation, Profile, Wait
+from benchmarks.profiles import Explanation, Profile, Touched, Wait
 from benchmarks.record import load, save
 from benchmarks.scaling import scaling
 
@@ -29,8 +29,12 @@ def run_with(*comparisons: Comparison) -> Run:
     section = Section("jobs", "Jobs", "What is measured.", [*comparisons])
     profile = Profile("no-op job; sqlite", {"sqlalchemy": 1500.0})
     wait = Wait("sqlite, one at a time", {"claim": 2.5, "end": 3.5, "all": 62.5, "work": 50})
-    why = Explanation([profile], [Profile("arq", {"redis": 250.0})], [wait])
-    return Run([section], why, {"Python": "3.11.7"}, "2 cores", 10, 0.1)
+    sizes = [
+        Touched("GET", 10, {"cpu": 200.0, "read": 0}),
+        Touched("GET", 99, {"cpu": 250.0, "read": 3}),
+    ]
+    why = Explanation([profile], [Profile("arq", {"redis": 250.0})], [wait], sizes)
+    return Run([section], why, {"Python": "3.11.7"}, "2 cores", 10, 0.1, 0.125)
 
 
 def test_rounds_alternate_after_one_that_warms_up() -> None:
@@ -86,6 +90,8 @@ def test_the_page_tells_what_was_met_what_was_not_and_what_has_no_reference(
     assert "| sqlalchemy | 1,500 |" in page
     assert "| redis | 250 |" in page
     assert "| sqlite, one at a time | 2.5 | 3.5 | 62.5 | 0.8 |" in page
+    assert "| GET | 99 | 250 (1.25) | 3 |" in page
+    assert "others on the same hardware had 12% of the cores' time" in page
 
 
 def test_a_plot_has_a_dot_for_each_ratio(tmp_path: Path) -> None:
@@ -109,7 +115,7 @@ def test_what_a_machine_carries_follows_from_the_figures() -> None:
     grown = Comparison(["sqlite", "1,000 rows"], "jobs/s", "", [9.0], [10.0], goal=Goal(least=0.9))
     found = {"jobs": [cost, jobs], "requests": [users], "growth": [grown]}
     sections = [Section(name, name, "", rows) for name, rows in found.items()]
-    page = scaling(Run(sections, None, {}, "2 cores", 10, 0))
+    page = scaling(Run(sections, None, {}, "2 cores", 10, 0, 0))
     assert "| arq, sqlite | 200 | 50 | 432,000 |" in page
     assert "costs 3.0 ms of CPU in the ledger" in " ".join(page.split())
 

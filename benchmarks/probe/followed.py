@@ -8,7 +8,8 @@ from app.db import open_database
 from app.jobs.engine import connect
 from app.jobs.relay import Relay
 from app.main import app
-from app.probe.profile import post_user, profiled
+from app.probe.calls import post_user
+from app.probe.profile import profiled
 from app.settings import get_settings
 
 
