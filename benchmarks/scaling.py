@@ -4,6 +4,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.comparison import Comparison
+from benchmarks.figures.growth import AGAIN
 from benchmarks.page import Run, significant, table
 
 PROSE = Path(__file__).with_name("scaling.md")
@@ -55,8 +56,12 @@ def growth(run: Run) -> str:
     flat = [c for c in found if c.goal]
     most = max(map(rows_of, flat))
     worst = min((c for c in flat if rows_of(c) == most), key=lambda c: median(c.ratios))
-    share = f"{median(worst.ratios):.2f} of its speed ({', '.join(worst.case)})"
-    return f"beside the largest ledger that was measured, the slowest has {share}"
+    equals = [median(c.ratios) for c in found if c.case[-1].endswith(AGAIN)]
+    return (
+        f"beside the largest ledger that was measured, the slowest has {median(worst.ratios):.2f} "
+        f"of its speed ({', '.join(worst.case)}), where services beside small ones have "
+        f"{min(equals):.2f} to {max(equals):.2f} of each other's"
+    )
 
 
 def rows_of(comparison: Comparison) -> int:

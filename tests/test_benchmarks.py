@@ -113,11 +113,13 @@ def test_what_a_machine_carries_follows_from_the_figures() -> None:
     jobs = Comparison([*place, "no-op, asynchronous"], "jobs/s", "", [100.0])
     users = Comparison([*place, "POST /users"], "requests/s", "", [200.0])
     grown = Comparison(["sqlite", "1,000 rows"], "jobs/s", "", [9.0], [10.0], goal=Goal(least=0.9))
-    found = {"jobs": [cost, jobs], "requests": [users], "growth": [grown]}
+    again = Comparison(["sqlite", "10 rows again"], "jobs/s", "", [9.5], [10.0])
+    found = {"jobs": [cost, jobs], "requests": [users], "growth": [again, grown]}
     sections = [Section(name, name, "", rows) for name, rows in found.items()]
     page = scaling(Run(sections, None, {}, "2 cores", 10, 0, 0))
     assert "| arq, sqlite | 200 | 50 | 432,000 |" in page
     assert "costs 3.0 ms of CPU in the ledger" in " ".join(page.split())
+    assert "small ones have 0.95 to 0.95 of each other's" in page
 
 
 def test_every_figure_is_listed_and_says_what_it_measures() -> None:
