@@ -45,7 +45,7 @@ MAY_DIFFER_BY_ENGINE = {
     "tests/broker.py",
 }
 # Statements, which no formatter can stretch: what a newcomer reads in an afternoon.
-MAX_STATEMENTS_OF_APP = 1510
+MAX_STATEMENTS_OF_APP = 1520
 MAX_LINES_OF_A_FILE = 190
 
 

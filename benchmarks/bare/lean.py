@@ -52,7 +52,9 @@ entries = Table(
 
 def open_engine(begin: str | None, pool_size: int) -> AsyncEngine:
     url = URL.set(drivername=DRIVERS[URL.get_backend_name()])
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=0, skip_autocommit_rollback=begin is None
+    )
     if URL.get_backend_name() == "sqlite":
 
         @event.listens_for(engine.sync_engine, "connect")

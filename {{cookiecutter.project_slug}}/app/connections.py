@@ -6,7 +6,9 @@ from math import inf
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, event, make_url
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, event, make_url
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
@@ -44,6 +46,21 @@ class Connections(AsyncAdaptedQueuePool):
             raise DatabaseAway(f"no connection: {error!r}") from error
 
 
+class SQLite(SQLiteDialect_aiosqlite):
+    """Goes to the driver's thread to undo something only where there is something to undo."""
+
+    supports_statement_cache = True
+
+    def do_rollback(self, dbapi_connection: PoolProxiedConnection) -> None:
+        driver: Any = dbapi_connection.driver_connection
+        with suppress(ValueError):  # it is closed
+            if driver.in_transaction:
+                dbapi_connection.rollback()
+
+
+registry.register("sqlite.app", __name__, SQLite.__name__)
+
+
 def create_engine(
     url: str, pool_size: int = 1, statement_seconds: float | None = None
 ) -> AsyncEngine:
@@ -77,7 +94,8 @@ def is_sqlite(url: str) -> bool:
 
 
 def _create_for_sqlite(url: str, begin: str, pool_size: int) -> AsyncEngine:
-    engine = _create(url, pool_size, connect_args={"timeout": TURN_SECONDS})
+    own = make_url(url).set(drivername="sqlite+app")
+    engine = _create(own, pool_size, connect_args={"timeout": TURN_SECONDS})
 
     # Transactions are begun here, not by the driver: a writer waits for its turn when it begins,
     # as one that upgraded later could only fail.
@@ -114,7 +132,7 @@ def _ping_after_idleness(engine: Engine) -> None:
                 raise InvalidatePoolError from error
 
 
-def _create(url: str, pool_size: int, **options: object) -> AsyncEngine:
+def _create(url: str | URL, pool_size: int, **options: object) -> AsyncEngine:
     engine = create_async_engine(
         url,
         poolclass=Connections,

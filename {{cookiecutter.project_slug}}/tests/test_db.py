@@ -58,6 +58,14 @@ async def test_patience_with_the_database_has_an_end(database: Database) -> None
     assert change.tries == 1
 
 
+async def test_what_nobody_has_committed_is_undone(database: Database) -> None:
+    for subject in ("first", "second"):
+        async with database.write() as session:
+            session.add(AuditEntry(event="written", subject=subject))
+            await session.flush()
+    assert await rows(database, AuditEntry) == []
+
+
 async def test_a_job_that_cannot_be_begun_is_left_to_the_relay(
     environ: Environ, caplog: pytest.LogCaptureFixture
 ) -> None:
