@@ -138,7 +138,9 @@ def significant(value: float) -> str:
 
 def why(found: Explanation) -> str:
     return WHY.read_text(encoding="utf-8").format(
-        parts=profiles(found.of_parts),
+        parts="\n\n".join(
+            f"On {database}:\n\n{profiles(parts)}" for database, parts in found.of_parts.items()
+        ),
         whole_requests=profiles(found.of_whole_requests),
         work=significant(found.of_waiting[0].milliseconds["work"]),
         waiting=waits(found.of_waiting),

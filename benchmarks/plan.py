@@ -30,10 +30,10 @@ class Plan:
 ENGINES, DATABASES = tuple(CHOICES["engine"]), tuple(CHOICES["database"])
 
 FULL = Plan(
-    rounds=3,
+    rounds=6,
     few_rounds=3,
     many_rounds=15,
-    requests=300,
+    requests=150,
     jobs=100,
     singles=20,
     kills=4,
@@ -49,7 +49,7 @@ QUICK = Plan(
     rounds=2,
     few_rounds=2,
     many_rounds=2,
-    requests=100,
+    requests=60,
     jobs=20,
     singles=10,
     kills=1,

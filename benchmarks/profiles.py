@@ -37,27 +37,25 @@ class Touched:
 
 @dataclass(frozen=True)
 class Explanation:
-    of_parts: list[Profile]
+    # By database.
+    of_parts: dict[str, list[Profile]]
     of_whole_requests: list[Profile]
     of_waiting: list[Wait]
     of_size: list[Touched]
 
 
 def explanation(bench: Bench) -> Explanation:
-    parts = (profiles(bench), followed(bench), waits(bench), touched(bench))
-    return Explanation(*([*part] for part in parts))
+    parts = {database: profiles(bench, database) for database in bench.plan.databases}
+    return Explanation(parts, [*followed(bench)], [*waits(bench)], [*touched(bench)])
 
 
-def profiles(bench: Bench) -> Iterator[Profile]:
+def profiles(bench: Bench, database: str) -> list[Profile]:
+    bench.say(f"profiles: {database}")
     # What is asked here is the same on every engine: nothing is sent.
-    engine = bench.plan.engines[0]
-    for database in bench.plan.databases:
-        bench.say(f"profiles: {database}")
-        with resting(bench.project(engine, database)) as service:
-            command = ("python", "-m", "app.probe.profile")
-            found = json.loads(service.run(*command, str(BARE), service.lean_database()))
-        for what, microseconds in found.items():
-            yield Profile(f"{what}; {database}", microseconds)
+    with resting(bench.project(bench.plan.engines[0], database)) as service:
+        command = ("python", "-m", "app.probe.profile")
+        found = json.loads(service.run(*command, str(BARE), service.lean_database()))
+    return [Profile(what, microseconds) for what, microseconds in found.items()]
 
 
 def followed(bench: Bench) -> Iterator[Profile]:

@@ -25,11 +25,12 @@ def load(file: Path) -> Run:
 
 
 def explanation(found: dict[str, Any]) -> Explanation:
-    parts, whole = (
-        [Profile(**each) for each in found[name]] for name in ("of_parts", "of_whole_requests")
+    return Explanation(
+        {base: [Profile(**each) for each in parts] for base, parts in found["of_parts"].items()},
+        [Profile(**each) for each in found["of_whole_requests"]],
+        [Wait(**each) for each in found["of_waiting"]],
+        [Touched(**each) for each in found["of_size"]],
     )
-    waits, sizes = [Wait(**each) for each in found["of_waiting"]], found["of_size"]
-    return Explanation(parts, whole, waits, [Touched(**each) for each in sizes])
 
 
 def comparison(row: dict[str, Any]) -> Comparison:

@@ -27,13 +27,13 @@ def row(ours: list[float], reference: list[float], goal: Goal | None = None) -> 
 
 def run_with(*comparisons: Comparison) -> Run:
     section = Section("jobs", "Jobs", "What is measured.", [*comparisons])
-    profile = Profile("no-op job; sqlite", {"sqlalchemy": 1500.0})
+    profile = Profile("no-op job", {"sqlalchemy": 1500.0})
     wait = Wait("sqlite, one at a time", {"claim": 2.5, "end": 3.5, "all": 62.5, "work": 50})
     sizes = [
         Touched("GET", 10, {"cpu": 200.0, "read": 0}),
         Touched("GET", 99, {"cpu": 250.0, "read": 3}),
     ]
-    why = Explanation([profile], [Profile("arq", {"redis": 250.0})], [wait], sizes)
+    why = Explanation({"sqlite": [profile]}, [Profile("arq", {"redis": 250.0})], [wait], sizes)
     return Run([section], why, {"Python": "3.11.7"}, "2 cores", 10, 0.1, 0.125)
 
 

@@ -60,7 +60,7 @@ def beside_many(
 
 
 def registered(bench: Bench, service: MeasuredService, processes: int = 1) -> float:
-    load = put_load(service.urls[:processes], registrations(bench.plan.requests // 6))
+    load = put_load(service.urls[:processes], registrations(bench.plan.requests // 3))
     wait_for_work(service.urls[0])
     return load.rate
 
@@ -69,7 +69,7 @@ def looked_up(bench: Bench, service: MeasuredService) -> float:
     [user] = put_load(service.urls, registrations(1)).bodies
     wait_for_work(service.urls[0])
     path = json.loads(user)["jobs"][0]["url"]
-    return put_load(service.urls, [request("GET", path)] * (bench.plan.requests // 3)).rate
+    return put_load(service.urls, [request("GET", path)] * bench.plan.requests).rate
 
 
 def performed(bench: Bench, service: MeasuredService) -> float:

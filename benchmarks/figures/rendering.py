@@ -34,7 +34,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
             partial(timed, tool(source, folder / "out"), folder / "out")
             for source in (bench.sources, one_file)
         ]
-        measured = alternating(bench.plan.rounds, *subjects)
+        measured = alternating(bench.plan.few_rounds, *subjects)
         yield Comparison([f"by {tool.__name__}"], "s", AGAINST, *measured)
     count = len(combinations(*CHOICES))
     every = [sys.executable, str(ROOT / "scripts" / "render_all.py"), str(folder / "all")]

@@ -85,7 +85,7 @@ def compared(
 def whole(bench: Bench, service: MeasuredService, with_tasks: str, place: list[str]) -> Comparison:
     count, urls = bench.plan.requests // 3, (service.urls[0], with_tasks)
     subjects = [partial(registered_and_done, url, count) for url in urls]
-    rates = alternating(bench.plan.few_rounds, *subjects)
+    rates = alternating(bench.plan.rounds, *subjects)
     case, note = [*place, "POST /users, with their work"], service.durability
     return Comparison(case, "users/s", WITH_TASKS, *rates, note=note)
 

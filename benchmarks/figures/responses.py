@@ -38,7 +38,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
                     partial(latencies, service, bench.plan.singles, 0, nullcontext),
                     partial(latencies, service, bench.plan.singles, seconds, condition),
                 ]
-                up, ours = alternating(bench.plan.rounds, *subjects, warm_up=False)
+                up, ours = alternating(bench.plan.few_rounds, *subjects, warm_up=False)
                 for percent in (50, 99):
                     times = [[percentile(each, percent) for each in found] for found in (ours, up)]
                     case = [engine, f"{name}, p{percent}"]

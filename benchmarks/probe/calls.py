@@ -1,12 +1,15 @@
 """The app, called as its server would."""
 
 import json
+import os
 import uuid
 from typing import Any
 
 from fastapi import FastAPI
 
 from app.jobs import Job
+
+BEARER = f"Bearer {os.environ['API_TOKEN']}"
 
 
 class SilentRelay:
@@ -17,12 +20,13 @@ async def call(
     app: FastAPI, state: dict[str, object], method: str, path: str, content: object = None
 ) -> Any:
     body = b"" if content is None else json.dumps(content).encode()
+    headers = {"host": "127.0.0.1", "content-type": "application/json", "authorization": BEARER}
     scope = {
         "type": "http",
         "method": method,
         "path": path,
         "query_string": b"",
-        "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")],
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         "scheme": "http",
         "state": state,
     }
