@@ -1,5 +1,6 @@
 """Writing to a database that may be away for a while."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.connections import DatabaseAway
 from app.db import Database, new_id, open_database
 from app.jobs.perform import perform
+from app.settings import get_settings
 from app.users.models import AuditEntry
 from tests.conftest import Environ
 from tests.rows import rows
@@ -64,6 +66,24 @@ async def test_what_nobody_has_committed_is_undone(database: Database) -> None:
             session.add(AuditEntry(event="written", subject=subject))
             await session.flush()
     assert await rows(database, AuditEntry) == []
+
+
+async def test_who_gives_up_waiting_to_write_stands_in_nobodys_way(database: Database) -> None:
+    async with open_database(get_settings().database_url) as other:
+
+        async def give_up() -> None:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), other.turn_to_write():
+                    await asyncio.Event().wait()
+
+        async with database.turn_to_write():
+            given_up = asyncio.create_task(give_up())
+            await asyncio.wait([given_up], timeout=0.3)
+        await given_up
+        for each in (database, other):
+            async with each.turn_to_write() as session:
+                session.add(AuditEntry(event="written", subject="afterwards"))
+    assert len(await rows(database, AuditEntry)) == 2
 
 
 async def test_a_job_that_cannot_be_begun_is_left_to_the_relay(
