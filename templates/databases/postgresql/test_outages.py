@@ -12,9 +12,11 @@ from sqlalchemy import text
 
 from app.database import Database, engines, open_database
 from app.settings import get_settings
-from tests.conftest import Environ, client_of, eventually
-from tests.engine import FakeEngine
-from tests.problems import is_problem
+from tests.support.environment import Environ
+from tests.support.client import client_of
+from tests.support.waiting import eventually
+from tests.support.fake_engine import FakeEngine
+from tests.support.problems import is_problem
 
 WHO_WAITS = """
 SELECT pid FROM pg_stat_activity

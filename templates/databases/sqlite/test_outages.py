@@ -11,9 +11,9 @@ from sqlalchemy import make_url, text
 
 from app.database import Database, engines, open_database
 from app.settings import get_settings
-from tests.conftest import client_of
-from tests.engine import FakeEngine
-from tests.problems import is_problem
+from tests.support.client import client_of
+from tests.support.fake_engine import FakeEngine
+from tests.support.problems import is_problem
 
 UNLIMITED = 0xFFFFFFFE
 
