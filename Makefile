@@ -22,7 +22,7 @@ demo: $(UV) ## render, start and try a service (ENGINE=background DATABASE=sqlit
 	$(RUN) python scripts/demo.py $(ENGINE) $(DATABASE)
 
 test: $(UV) ## run every test, on every core
-	REQUIRE_REAL_SERVERS=1 $(RUN) pytest
+	$(RUN) pytest
 
 faults: $(UV) ## break running services, on every engine x database, and write docs/GUARANTEES.md (ONLY=one_test)
 	$(RUN) pytest -n $(AT_ONCE) -m "" tests/faults $(if $(ONLY),-k $(ONLY),--guarantees docs/GUARANTEES.md)

@@ -94,6 +94,10 @@ def test_our_own_ci_has_every_engine_on_every_database_every_week(tmp_path: Path
     # YAML takes `on` for a truth.
     workflow = {str(key): value for key, value in yaml.safe_load(OURS.read_text()).items()}
     choices, project = workflow["jobs"]["choices"], workflow["jobs"]["project"]
+    weekly, template = workflow["jobs"]["next"], workflow["jobs"]["template"]
+    assert "lift_bounds.py" in json.dumps(weekly["steps"])
+    for job in (project, weekly, template):
+        assert job["env"] == {"REQUIRE_REAL_SERVERS": "1"}
     matrix = project["strategy"]["matrix"]
     assert project["needs"] == "choices"
     for name in ("engine", "database"):

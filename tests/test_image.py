@@ -21,6 +21,7 @@ import yaml
 from checks import environment
 from demo import call, is_ready
 from ports import free_port
+from servers import find_redis_server
 from template import CHOICES, render
 
 PATIENCE_SECONDS = 120
@@ -181,13 +182,15 @@ def running(image: Image, command: list[str], **extra: str) -> Iterator[subproce
 
 
 @contextmanager
-def redis(services: dict[str, Any], folder: Path) -> Iterator[int]:
+def redis(services: dict[str, Any], project: Path, folder: Path) -> Iterator[int]:
     port = free_port()
     if "redis" not in services:
         yield port
         return
-    command = [*services["redis"]["command"], "--port", str(port), "--bind", "127.0.0.1"]
-    with subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL) as server:
+    program, *options = services["redis"]["command"]
+    assert program == "redis-server"
+    command = [find_redis_server(project), *options, "--port", str(port), "--bind", "127.0.0.1"]
+    with subprocess.Popen([*command, "--dir", folder], stdout=subprocess.DEVNULL) as server:
         try:
             yield port
         finally:
@@ -204,7 +207,7 @@ def test_nobody_runs_the_image_read_only_and_it_does_its_work(
     with built(project) as image:
         is_nobodys_and_builds_nothing(image.final_stage)
         can_write_to_its_data_only(image)
-        answers_a_request_and_runs_its_jobs(image, services, tmp_path)
+        answers_a_request_and_runs_its_jobs(image, services, project, tmp_path)
 
 
 def is_nobodys_and_builds_nothing(stage: Stage) -> None:
@@ -217,10 +220,10 @@ def can_write_to_its_data_only(image: Image) -> None:
 
 
 def answers_a_request_and_runs_its_jobs(
-    image: Image, services: dict[str, Any], folder: Path
+    image: Image, services: dict[str, Any], project: Path, folder: Path
 ) -> None:
     web, port = services["web"], free_port()
-    with redis(services, folder) as redis_port:
+    with redis(services, project, folder) as redis_port:
         given = {name: image.inside(str(value)) for name, value in web["environment"].items()}
         given["SMTP_HOST"] = ""  # what becomes of a mail is not the image's
         given = {

@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-from template import CHOICES, ROOT, combinations, name_of
+from checks import UV, environment
+from template import CHOICES, ROOT, combinations, name_of, render
 
 
 def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -49,3 +51,38 @@ def test_render_all_removes_nothing_that_it_did_not_write(tmp_path: Path) -> Non
 def test_the_readme_shows_the_questions_and_the_tree_as_they_are() -> None:
     shown = run("show.py", "--check")
     assert shown.returncode == 0, shown.stdout
+
+
+def requirements(project: Path) -> set[str]:
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    return set(tomllib.loads(text)["project"]["dependencies"])
+
+
+def locked_version(project: Path, package: str) -> str:
+    subprocess.run([UV, "lock", "--quiet", "--upgrade"], cwd=project, env=environment(), check=True)
+    packages = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))["package"]
+    [version] = [found["version"] for found in packages if found["name"] == package]
+    return str(version)
+
+
+@pytest.mark.parametrize("engine", CHOICES["engine"])
+def test_lift_bounds_changes_the_engine_alone(engine: str, sources: Path, tmp_path: Path) -> None:
+    project = render(sources, {"engine": engine}, tmp_path)
+    before = requirements(project)
+    run("lift_bounds.py", project).check_returncode()
+    after = requirements(project)
+    assert {re.split(r"[\[>]", text)[0] for text in before - after} == {engine} - {"background"}
+    assert {text.partition(",<")[0] for text in before} == {
+        text.partition(",<")[0] for text in after
+    }
+    assert not any("<" in text for text in after - before)
+
+
+def test_what_lift_bounds_has_lifted_is_installed(sources: Path, tmp_path: Path) -> None:
+    project = render(sources, {"engine": "arq", "database": "sqlite"}, tmp_path)
+    file = project / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r'"arq>=[\d.]+,<[\d.]+"', '"arq>=0.26.3,<0.27"', text))
+    assert locked_version(project, "arq") == "0.26.3"
+    run("lift_bounds.py", project).check_returncode()
+    assert locked_version(project, "arq") > "0.27"

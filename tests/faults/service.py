@@ -1,9 +1,7 @@
 """A rendered service as it runs in production: the lines of its Procfile, as real processes."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -17,6 +15,7 @@ from typing import Any
 from checks import UV, environment
 from ports import free_port
 from process import Process, until
+from servers import find_redis_server
 
 # No proxy stands between us and our own machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -81,11 +80,11 @@ class Service:
 
     def _redis(self) -> Process:
         """As compose runs it, but with data of its own: services run side by side here."""
-        assert shutil.which("redis-server"), "there is no Redis: apt-get install redis-server"
+        self._redis_server = find_redis_server(self.project)
         self.redis_data = self.directory / "redis"
         self.redis_data.mkdir()
         place = f"--bind 127.0.0.1 --port {self.redis_port} --dir {self.redis_data}"
-        return self._process("redis", f"redis-server {place} --appendonly yes --save ''")
+        return self._process("redis", f"{self._redis_server} {place} --appendonly yes --save ''")
 
     def _open_database(self) -> str:
         # Nothing answers there, so the database is a private one.
@@ -197,10 +196,10 @@ class Service:
         return list(answer)
 
     def redis(self, *command: str) -> str:
-        client = ["redis-cli", "-p", str(self.redis_port), *command]
-        return subprocess.run(
-            client, capture_output=True, text=True, check=True, env=os.environ
-        ).stdout.strip()
+        server = self._redis_server
+        client = server.with_name(server.name.replace("-server", "-cli"))
+        whole = [client, "-p", str(self.redis_port), *command]
+        return subprocess.run(whole, capture_output=True, text=True, check=True).stdout.strip()
 
     def messages(self) -> int:
         """How many messages Redis holds, in whichever way the engine keeps them."""
