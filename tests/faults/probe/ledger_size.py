@@ -10,7 +10,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, select, text
 
 from app.db import Database, open_database, utc_now
 from app.jobs import Job, Status
@@ -56,6 +56,8 @@ async def fill(database: Database, count: int) -> None:
     dialect = database.engine.dialect.name
     async with database.write.begin() as session:
         await session.execute(text(MANY[dialect]), {"n": count})
+        tasks = set(await session.scalars(select(Job.task).distinct()))
+        assert tasks >= {f"task_{number}" for number in range(10)}, tasks
         moments = [utc_now() + timedelta(hours=hours) for hours in (-2, -1, 1)]
         for run_at, lease_until, status in product(
             moments, [None, *moments], (Status.QUEUED, Status.RUNNING)

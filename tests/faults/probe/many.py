@@ -6,7 +6,7 @@ MANY = {
         INSERT INTO jobs (
             id, task, arguments, attempts, max_tries, status, run_at, created_at, finished_at
         )
-        SELECT gen_random_uuid(), 'task_' || n % 10, '{}', 1, 5,
+        SELECT gen_random_uuid(), 'task_' || (n % 10), '{}', 1, 5,
                CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, at
         FROM (SELECT n, now() - n * interval '4 seconds' AS at FROM generate_series(1, :n) n) many
     """,
@@ -15,7 +15,7 @@ MANY = {
             id, task, arguments, attempts, max_tries, status, run_at, created_at, finished_at
         )
         WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :n)
-        SELECT lower(hex(randomblob(16))), 'task_' || n % 10, '{}', 1, 5,
+        SELECT lower(hex(randomblob(16))), 'task_' || (n % 10), '{}', 1, 5,
                CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, at
         FROM (SELECT n, strftime('%Y-%m-%d %H:%M:%f000', unixepoch() - 4 * n, 'unixepoch') AS at
               FROM numbers)
