@@ -14,7 +14,7 @@ from checks import environment
 from template import ROOT, copy_sources
 
 README = ROOT / "README.md"
-ANSWERS = ("Orders", "", "", "", "", "2", "2", "", "")
+ANSWERS = ("Orders", "", "", "2", "2", "", "", "", "")
 
 
 def questions(folder: Path) -> str:

@@ -4,13 +4,14 @@ import itertools
 import json
 import re
 import runpy
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
-from template import ROOT, combinations, name_of, render
+from template import ROOT, SPEC, combinations, name_of, render
 
 RULES = runpy.run_path(str(ROOT / "hooks" / "pre_gen_project.py"))["RULES"]
 TOOLS = ["cookiecutter", "copier", "cruft"]
@@ -166,6 +167,26 @@ def test_free_text_reads_back_exactly(
     assert metadata["authors"] == [author]
     stored = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
     assert {name: stored[name] for name in answers} == answers
+
+
+def test_the_refusal_says_how_to_keep_the_other_answers(
+    repository: Path, folder: Path, home: dict[str, str]
+) -> None:
+    given = {"project_name": HARD_TEXT, "project_slug": "orders", "engine": "arq"}
+    refused = run("cookiecutter", repository, given | {"author_email": "ada"}, folder, home)
+    [line] = re.findall(r"^  (\S*author_name=.*)", refused.stdout, re.MULTILINE)
+    kept = dict(word.split("=", 1) for word in shlex.split(line))
+    assert "author_email" not in kept
+
+    done = run("cookiecutter", repository, kept | {"author_email": "a@b.co"}, folder, home)
+    assert done.returncode == 0, done.stdout
+    text = (folder / "orders" / ".copier-answers.yml").read_text(encoding="utf-8")
+    assert {name: yaml.safe_load(text)[name] for name in given} == given
+
+
+def test_cookiecutter_refuses_an_email_right_after_it_is_typed() -> None:
+    asked = [name for name in SPEC if not name.startswith("_")]
+    assert asked[-1] == "author_email"
 
 
 def description_of(project: Path) -> str:
