@@ -8,7 +8,7 @@ AT_ONCE ?= 7
 # Where there is no uv, one is installed for this repository alone. It comes last on PATH,
 # for what is started below to find.
 export PATH := $(PATH):$(CURDIR)/.uv/bin
-UV := $(shell command -v uv || echo .uv/bin/uv)
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --quiet
 MEASURE = PYTHONPATH=.:scripts:tests/faults $(RUN) python -m benchmarks
 
