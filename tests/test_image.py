@@ -11,14 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from checks import environment
+from checks import UV, environment
 from demo import call, is_ready
 from ports import free_port
 from servers import find_redis_server
@@ -26,6 +26,14 @@ from template import CHOICES, render
 
 PATIENCE_SECONDS = 120
 NOBODY = 10001
+IS_ROOT = os.geteuid() == 0
+AS_NOBODY: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if IS_ROOT else {}
+
+
+def nobody_can_run(python: str) -> bool:
+    with suppress(PermissionError):
+        return subprocess.run([python, "-c", ""], **AS_NOBODY).returncode == 0
+    return False
 
 
 @dataclass
@@ -67,16 +75,22 @@ class Image:
         self._project = project
         for name in ("tmp", "data", "srv"):
             (root / name).mkdir()
-            if os.geteuid() == 0:
+            if IS_ROOT:
                 os.chown(root / name, NOBODY, NOBODY)
+        # Ours may be in a home directory that only we can enter.
+        (root / "bin").mkdir()
+        shutil.copy(UV, root / "bin" / "uv")
         self.environment = environment()
+        self.environment["PATH"] = f"{root / 'bin'}{os.pathsep}{self.environment['PATH']}"
         # No file of ours but those in the image, and no cache.
         self.environment |= {
             "HOME": str(root / "tmp"),
             "TMPDIR": str(root / "tmp"),
             "UV_CACHE_DIR": str(root / "tmp" / "cache"),
-            "UV_PYTHON": sys.executable,
+            "UV_PYTHON_DOWNLOADS": "never",
         }
+        if nobody_can_run(sys.executable):
+            self.environment["UV_PYTHON"] = sys.executable
 
     def inside(self, text: str) -> str:
         """/srv and /data are folders of the root; PATH keeps what is the machine's."""
@@ -88,9 +102,6 @@ class Image:
             self.environment[name] = whole
 
     def start(self, command: list[str] | str, **extra: str) -> subprocess.Popen[str]:
-        nobody: Any = (
-            {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        )
         own = self.environment | extra
         words = ["sh", "-c", command] if isinstance(command, str) else command
         # Not the first of the caller's PATH: the image's.
@@ -105,7 +116,7 @@ class Image:
             stdin=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
-            **nobody,
+            **AS_NOBODY,
         )
 
     def run(self, command: list[str] | str, **extra: str) -> str:
@@ -141,7 +152,7 @@ class Image:
         for path in [self.root / "srv", *(self.root / "srv").rglob("*")]:
             if path.is_symlink():
                 continue
-            if os.geteuid() == 0:
+            if IS_ROOT:
                 os.chown(path, 0, 0)
             path.chmod(path.stat().st_mode & ~0o222)
 
