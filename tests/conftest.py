@@ -1,4 +1,4 @@
-"""Copies of the template to render from, and what a test run says of the tests that it left out."""
+"""Copies of the template to render from, and the summary of what a test run left out."""
 
 import os
 import subprocess
@@ -14,12 +14,12 @@ memoise_jinja()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: the tests of a service wait for it now and then."""
+    """One more than there are cores, because tests of a service also wait for it."""
     return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that in the end no core waits for another's."""
+    """Long tests start first, so that all cores finish at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
@@ -59,7 +59,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment in which no tool finds, or leaves, anything of the user's."""
+    """An environment in which no tool reads or writes the files of the user."""
     path = tmp_path_factory.mktemp("home")
     return os.environ | {
         "HOME": str(path),

@@ -1,4 +1,4 @@
-"""What is generated installs, and passes its own linters, type checker and tests."""
+"""Rendered projects install, and pass their own linters, type checker and tests."""
 
 import re
 import subprocess
@@ -12,8 +12,8 @@ from servers import INSTALL, LEFT_OUT
 from template import CHOICES, render
 
 ENGINES, DATABASES = CHOICES["engine"], CHOICES["database"]
-# What an engine owes on every database. The other tests know no engine: each one is tried on
-# all engines and on all databases, but not on all pairs; `make check-all` does that.
+# These tests run on every pair of engine and database. The others do not depend on both: each of
+# them runs on every engine and on every database. `make check-all` runs everything on every pair.
 OWED = [f"tests/test_{name}.py" for name in ("contract", "outages", "undisturbed")]
 # What the tests of a project say when they had to use a stand-in.
 NOT_PROVED = "NOT PROVED"
@@ -21,7 +21,7 @@ BOUND = re.compile(r'"([\w-]+)(?:\[.*?\])?>=([\w.]+)')
 
 
 def database_of(engine: str) -> str:
-    """They take turns."""
+    """The databases take turns."""
     return DATABASES[ENGINES.index(engine) % len(DATABASES)]
 
 
@@ -58,7 +58,7 @@ def checks(request: pytest.FixtureRequest) -> Checks:
 def test_the_projects_pass_their_own_checks(
     engine: str, checks: Checks, sources: Path, tmp_path: Path
 ) -> None:
-    # Both are installed in one place: the type checker reads the libraries that they share once.
+    # Both use one environment, so that the type checker reads shared libraries only once.
     shared = {
         "UV_PROJECT_ENVIRONMENT": str(tmp_path / "environment"),
         "MYPY_CACHE_DIR": str(tmp_path / "types"),
@@ -70,11 +70,11 @@ def test_the_projects_pass_their_own_checks(
     checks.report()
 
 
-# The tools of the developers too, for whose bounds there is no other proof. Types are left out:
-# whether old libraries declare them well, nobody would notice who runs the service.
-LOWEST = {"UV_RESOLUTION": "lowest-direct"}  # for each command, or the next one installs the newest
+# Development tools are included, because nothing else tests their bounds. Types are not, because
+# wrong types in old libraries do not matter to those who run the service.
+LOWEST = {"UV_RESOLUTION": "lowest-direct"}  # each command needs it, or it installs the newest
 CHECKS_OF_LOWEST = [check for check in CHECKS if check != "types"]
-# Of what is owed, what asks the libraries most: the engine's and the database's.
+# The tests that depend most on the libraries of the engine and the database.
 OWED_BY_LIBRARIES = [f"tests/test_{name}.py" for name in ("contract", "outages")]
 
 
@@ -85,7 +85,7 @@ def test_the_lowest_versions_that_a_project_allows_work(
 ) -> None:
     answers = {"engine": engine, "database": database_of(engine)}
     project = render(sources, answers, tmp_path)
-    # What knows no engine is tried with the first one.
+    # Tests that do not depend on the engine run on the first one only.
     tests = [] if engine == ENGINES[0] else OWED_BY_LIBRARIES
     checks.run(project, CHECKS_OF_LOWEST, tests, LOWEST)
     checks.report()

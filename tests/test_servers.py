@@ -1,4 +1,4 @@
-"""A test whose server is missing is left out, and the summary says so; CI fails it."""
+"""Tests are skipped if their server is missing, and the summary names it. In CI they fail."""
 
 import pytest
 from template import ROOT
