@@ -12,19 +12,15 @@ from typing import Any
 
 from sqlalchemy import Engine, event, select, text
 
-from app.db import Database, open_database, utc_now
-from app.jobs import Job, Status
+from app.database import Database, open_database, utc_now
+from app.database.migrations import migrate
+from app.jobs import Job, Status, unit_of_work
 from app.jobs.housekeeping import prune_jobs
-from app.jobs.perform import perform
-from app.jobs.relay import Relay
-from app.jobs.routes import list_jobs
-from app.jobs.schemas import JobFilter
-from app.jobs.timetable import Timetable
+from app.jobs.runtime import Relay, perform
 from app.probe.many import MANY, STATISTICS
-from app.schema import migrate
 from app.settings import get_settings
-from app.uow import unit_of_work
 from app.users.tasks import write_audit_log
+from app.web.jobs import JobFilter, list_jobs
 
 EXPLAIN = {"postgresql": "EXPLAIN (COSTS OFF)", "sqlite": "EXPLAIN QUERY PLAN"}
 
@@ -72,7 +68,6 @@ async def fill(database: Database, count: int) -> None:
 
 
 async def relay_once(database: Database) -> None:
-    await Timetable(database).enqueue_due()
     await Relay(database, SilentEngine()).relay()
 
 

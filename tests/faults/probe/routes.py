@@ -9,10 +9,9 @@ from fastapi import APIRouter, BackgroundTasks, Request
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from app.jobs import Job
+from app.jobs import Job, unit_of_work
 from app.settings import get_settings
-from app.tasks import tasks
-from app.uow import unit_of_work
+from app.tasks import registry
 
 router = APIRouter()
 
@@ -29,12 +28,12 @@ class Batch(BaseModel):
 @router.post("/probes", status_code=202)
 async def enqueue(batch: Batch, request: Request, background: BackgroundTasks) -> list[uuid.UUID]:
     lease = None if batch.sender == "relay" else get_settings().jobs_lease
-    task = tasks[batch.task].options(delay=batch.delay)
+    task = registry[batch.task].options(delay=batch.delay)
     async with unit_of_work(request.state.database, lease) as uow:
         for number in batch.numbers:
             uow.enqueue(task, number, *batch.arguments)
     if batch.sender == "request":
-        background.add_task(request.state.relay.hand_over, uow.in_hand)
+        background.add_task(request.state.relay.dispatch, uow.leased)
     return [job.id for job in uow.jobs]
 
 
@@ -55,5 +54,5 @@ async def deliver(delivery: Delivery, request: Request) -> None:
 @router.post("/locks")
 async def lock(ids: list[uuid.UUID], request: Request) -> None:
     """Fails while another process holds one of the rows, or the whole database."""
-    async with request.state.database.turn_to_write() as session:
+    async with request.state.database.begin_write() as session:
         await session.scalars(select(Job).where(Job.id.in_(ids)).with_for_update(nowait=True))
