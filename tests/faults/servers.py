@@ -1,4 +1,4 @@
-"""The servers that tests start: the machine's own, or one that a package of the project brings."""
+"""Finds the servers that tests start: those of the machine, or those that packages bring."""
 
 import os
 import shutil
@@ -9,13 +9,13 @@ from typing import NoReturn
 import pytest
 from checks import UV, environment
 
-# The property of a test that passed and left something out; its value says what, and why.
+# A property of a test that passed but left something out. Its value says what and why.
 LEFT_OUT = "left out"
 INSTALL = {name: f"apt-get install {name}" for name in ("redis-server", "rabbitmq-server")}
 
 
 def leave_out(server: str) -> NoReturn:
-    """Skip the test, which the summary of the run names; in CI, fail it."""
+    """Skips the test, and the summary of the run says why. In CI, fails it."""
     reason = f"there is no {server} on this machine: {INSTALL[server]}"
     if os.environ.get("REQUIRE_REAL_SERVERS") == "1":
         pytest.fail(reason, pytrace=False)

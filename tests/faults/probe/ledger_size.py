@@ -1,4 +1,4 @@
-"""Says how the database answers each query, and in which time, beside so many finished jobs."""
+"""Prints the plan and the time of each query, with the given number of finished jobs."""
 
 import asyncio
 import json
@@ -113,7 +113,7 @@ async def main(count: int) -> None:
         await fill(database, count)
         for name, step in STEPS.items():
             heard.clear()
-            # The first time warms up, and does what is not left to do the second time.
+            # The first run warms up, and does the work that is not repeated in the second.
             for _ in range(2):
                 await step(database)
             for statement, (parameters, seconds) in [*heard.items()]:

@@ -1,6 +1,6 @@
-"""How each database makes many jobs that have ended."""
+"""Statements that create many finished jobs, for each database."""
 
-# One in a thousand has failed; a million of them ended within 46 days.
+# One in a thousand has failed. A million of them ended within 46 days.
 MANY = {
     "postgresql": """
         INSERT INTO jobs (
@@ -21,5 +21,5 @@ MANY = {
               FROM numbers)
     """,
 }
-# What happens by itself there: PostgreSQL keeps statistics, SQLite has none.
+# In production PostgreSQL updates its statistics by itself. SQLite has none.
 STATISTICS = {"postgresql": "ANALYZE jobs", "sqlite": "SELECT 1"}
