@@ -61,7 +61,7 @@ class Storm:
         accepted = (answer for status, answer, _ in self.answers if status == 201)
         return [job["id"] for answer in accepted for job in answer["jobs"]]
 
-    def until_over(self, seconds: float) -> float:
+    def wait_until_over(self, seconds: float) -> float:
         """Waits until every job has succeeded, and checks those of the responses."""
         took = until("all jobs to succeed", seconds, self.service.all_succeeded)
         for job in self.promised:
@@ -69,14 +69,14 @@ class Storm:
             assert (status, found["status"]) == (200, "succeeded"), found
         return took
 
-    def said(self) -> str:
+    def responses(self) -> str:
         """The responses that the clients got."""
         seconds = sorted(seconds for *_, seconds in self.answers)
         counts = ", ".join(f"{count} of {status}" for status, count in self.statuses.items())
         median = seconds[len(seconds) // 2]
         return f"responses: {counts}, in {median:.3f} s, the slowest in {seconds[-1]:.3f} s"
 
-    def survived(self) -> str:
+    def restarted(self) -> str:
         if self.restarts:
             return f"processes ended and were restarted {self.restarts} times"
         return "no process ended"

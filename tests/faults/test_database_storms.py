@@ -28,17 +28,17 @@ FILL = (
 MAKE_ROOM = ("DROP TRIGGER no_room ON jobs",)
 
 
-def weathered(storm: Storm, cell: Recorder, *allowed: int) -> None:
+def check_recovery(storm: Storm, cell: Recorder, *allowed: int) -> None:
     """After the storm: clients got a clear status, and every job of a response has succeeded."""
-    took = storm.until_over(RECOVERY_SECONDS)
+    took = storm.wait_until_over(RECOVERY_SECONDS)
     assert set(storm.statuses) <= {201, *allowed}
     tracebacks = sum(process.logged("Traceback") for process in storm.service.processes)
     # There may be more jobs than in responses: a commit can succeed although its response is lost.
     audit = audited(storm.service, storm.service.count())
     cell(
         audit,
-        storm.said(),
-        storm.survived(),
+        storm.responses(),
+        storm.restarted(),
         f"{tracebacks} tracebacks in the logs",
         f"all jobs had succeeded {took:.1f} s after the fault",
     )
@@ -66,7 +66,7 @@ def test_postgresql_restarted(project: Path, tmp_path: Path, cell: Recorder) -> 
                 until("refusals", 120, answered(storm, 503, more=5))
                 service.postgres.start()
             until("answers", 120, answered(storm, 201, more=10))
-        weathered(storm, cell, 503)
+        check_recovery(storm, cell, 503)
     finally:
         service.stop()
 
@@ -86,7 +86,7 @@ def test_sqlite_locked(service: Service, cell: Recorder) -> None:
         time.sleep(3)
         other.close()
         until("answers", 120, answered(storm, 201, more=10))
-    weathered(storm, cell)
+    check_recovery(storm, cell)
 
 
 @fault(
@@ -107,4 +107,4 @@ def test_database_full(service: Service, cell: Recorder) -> None:
         assert service.call("GET", "/users?limit=1")[0] == 200
         no_room.unlink() if on_disk else [execute(service, statement) for statement in MAKE_ROOM]
         until("answers", 120, answered(storm, 201, more=10))
-    weathered(storm, cell, 507)
+    check_recovery(storm, cell, 507)

@@ -25,17 +25,17 @@ SLOWEST_MEDIAN = 5
 PROMISE = "requests are answered immediately, and their jobs run afterwards"
 
 
-def weathered(storm: Storm, cell: Recorder) -> None:
+def check_recovery(storm: Storm, cell: Recorder) -> None:
     """After the storm: no request failed or waited for Redis, and no job is lost."""
-    took = storm.until_over(RECOVERY_SECONDS)
+    took = storm.wait_until_over(RECOVERY_SECONDS)
     seconds = sorted(seconds for *_, seconds in storm.answers)
     assert set(storm.statuses) == {201}
     assert seconds[len(seconds) // 2] < SLOWEST_MEDIAN
     audit = audited(storm.service, len(storm.promised))
     cell(
         audit,
-        storm.said(),
-        storm.survived(),
+        storm.responses(),
+        storm.restarted(),
         f"all jobs had succeeded {took:.1f} s after the fault",
     )
 
@@ -54,7 +54,7 @@ def test_redis_restarted_empty(service: Service, cell: Recorder) -> None:
         time.sleep(3)
         service.broker.start()
         time.sleep(3)
-    weathered(storm, cell)
+    check_recovery(storm, cell)
 
 
 @fault("Redis is frozen (SIGSTOP) for 15 s under load", promise=PROMISE, elsewhere=NO_BROKER)
@@ -65,7 +65,7 @@ def test_redis_frozen(service: Service, cell: Recorder) -> None:
         service.broker.send_signal(signal.SIGSTOP)
         time.sleep(15)
         service.broker.send_signal(signal.SIGCONT)
-    weathered(storm, cell)
+    check_recovery(storm, cell)
 
 
 @fault(
@@ -81,7 +81,7 @@ def test_redis_out_of_memory(service: Service, cell: Recorder) -> None:
         time.sleep(10)
         assert int(service.redis("INFO", "errorstats").count("OOM")) > 0
         service.redis("CONFIG", "SET", "maxmemory", "0")
-    weathered(storm, cell)
+    check_recovery(storm, cell)
 
 
 @contextmanager
@@ -120,6 +120,6 @@ def test_redis_unreachable(project: Path, tmp_path: Path, cell: Recorder) -> Non
                 status, health = service.call("GET", "/health/ready")
                 assert (status, health["broker"]) == (503, "does not answer")
         service.broker.start()
-        weathered(storm, cell)
+        check_recovery(storm, cell)
     finally:
         service.stop()
