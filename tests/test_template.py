@@ -39,7 +39,7 @@ MAY_DIFFER_BY_ENGINE = {
     ".env.example",
     "Procfile",
     "README.md",
-    "app/jobs/engine.py",
+    "app/engine.py",
     "compose.yaml",
     "pyproject.toml",
     "tests/broker.py",

@@ -15,9 +15,9 @@ ENQUEUE = """
 import asyncio
 from datetime import timedelta
 
-from app.db import open_database, utc_now
+from app.database import open_database, utc_now
 from app.settings import get_settings
-from app.uow import unit_of_work
+from app.jobs import unit_of_work
 from app.users.tasks import send_welcome_email, write_audit_log
 
 

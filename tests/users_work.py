@@ -30,9 +30,9 @@ async def greet_user(uow: Uow, user_id: uuid.UUID) -> User:
 TEST = """\
 import httpx
 
-from app.db import Database
+from app.database import Database
 from app.jobs import Job
-from app.uow import unit_of_work
+from app.jobs import unit_of_work
 from app.users.models import AuditEntry, User
 from app.users.tasks import greet
 from tests.rows import rows

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from fakeredis import TcpFakeServer
 from redis import Redis, RedisError
 
-from app.jobs.engine import BrokerSettings
+from app.engine import BrokerSettings
 from tests.ports import free_port
 
 PROJECT = Path(__file__).parent.parent

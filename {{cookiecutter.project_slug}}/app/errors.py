@@ -1,22 +1,10 @@
-"""Errors carry their status and are rendered here, as application/problem+json."""
+"""Errors that a service raises. Each carries the status of the response."""
 
-import logging
 from http import HTTPStatus
-from typing import Any
-
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
-from starlette.exceptions import HTTPException
-
-from app.connections import DatabaseAway, DatabaseFull
-
-logger = logging.getLogger(__name__)
 
 
 class AppError(Exception):
-    """What a service raises when it cannot do what it was asked."""
+    """Rendered as application/problem+json, with its detail."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -31,59 +19,3 @@ class NotFound(AppError):
 
 class Conflict(AppError):
     status = HTTPStatus.CONFLICT
-
-
-class Problem(BaseModel):
-    title: str
-    status: int
-    detail: str
-    errors: list[dict[str, Any]] | None = None
-
-
-class ProblemResponse(JSONResponse):
-    media_type = "application/problem+json"
-
-
-# Describes every route's errors in the OpenAPI document, FastAPI's own 422 included.
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "Why the request was not met",
-        "content": {ProblemResponse.media_type: {"schema": Problem.model_json_schema()}},
-    }
-}
-
-
-def problem(
-    status: int,
-    detail: str | None = None,
-    errors: list[dict[str, Any]] | None = None,
-    headers: dict[str, str] | None = None,
-) -> ProblemResponse:
-    title = HTTPStatus(status).phrase
-    body = Problem(title=title, status=status, detail=detail or title, errors=errors)
-    return ProblemResponse(body.model_dump(exclude_none=True), status, headers)
-
-
-def add_error_handlers(app: FastAPI) -> None:
-    @app.exception_handler(AppError)
-    async def _(_: Request, error: AppError) -> ProblemResponse:
-        return problem(error.status, error.detail)
-
-    @app.exception_handler(HTTPException)
-    async def _(_: Request, error: HTTPException) -> ProblemResponse:
-        return problem(error.status_code, error.detail, headers=dict(error.headers or {}))
-
-    @app.exception_handler(RequestValidationError)
-    async def _(_: Request, error: RequestValidationError) -> ProblemResponse:
-        errors = [{key: found[key] for key in ("loc", "msg")} for found in error.errors()]
-        return problem(422, "The request is not valid.", errors=errors)
-
-    @app.exception_handler(DatabaseAway)
-    async def _(_: Request, error: DatabaseAway) -> ProblemResponse:
-        logger.error("the database does not answer: %s", error)
-        return problem(503, "Please try again in a moment.", headers={"Retry-After": "1"})
-
-    @app.exception_handler(DatabaseFull)
-    async def _(_: Request, error: DatabaseFull) -> ProblemResponse:
-        logger.error("the database is full: %s", error)
-        return problem(507, "There is no room to store this.")

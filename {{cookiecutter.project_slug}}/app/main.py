@@ -1,29 +1,34 @@
+"""The web process: what it opens at the start, and what its application is made of."""
+
 import logging
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypedDict
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
 
-from app import health
-from app.access import AccessLog
-from app.db import Database, open_database
-from app.errors import PROBLEMS, add_error_handlers
-from app.guards import BodyLimit, SafeHeaders, TrustedHosts
-from app.jobs.engine import connect
-from app.jobs.relay import Engine, Relay
-from app.jobs.routes import router as jobs
-from app.jobs.timetable import Timetable
-from app.log import configure_logging
-from app.metrics import Metrics
-from app.metrics import router as metrics
-from app.schema import migrate
+from app.database import Database, open_database
+from app.database.migrations import migrate
+from app.engine import connect
+from app.jobs.runtime import Engine, Relay
 from app.settings import get_settings
-from app.tracing import is_routine
+from app.tasks import registry
+from app.telemetry import configure_logging
+from app.telemetry.tracing import is_routine
 from app.users.routes import router as users
+from app.web import health, jobs, metrics
+from app.web.metrics import Metrics
+from app.web.middleware import add_middleware
+from app.web.problems import PROBLEMS, add_error_handlers
 
 logger = logging.getLogger(__name__)
+
+PROJECT = tomllib.loads(
+    (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+)["project"]
 
 
 class State(TypedDict):
@@ -37,43 +42,39 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     settings = get_settings()
     if settings.environment == "development":
         await migrate()
-        if unset := {"OPS_TOKEN", "API_TOKEN"} - settings.secrets.keys():
-            logger.warning("not set, so what it guards is open: %s", ", ".join(sorted(unset)))
-    async with open_database(settings.database_url) as database, connect(database) as engine:
-        relay = Relay(database, engine)
-        async with relay.running(), Timetable(database).kept():
-            yield {"database": database, "engine": engine, "relay": relay}
+        for name in sorted({"API_TOKEN", "OPS_TOKEN"} - settings.secrets.keys()):
+            logger.warning("%s is not set: its endpoints are public", name)
+    async with (
+        open_database(settings.database_url) as database,
+        connect(database) as engine,
+        Relay(database, engine).running() as relay,
+    ):
+        yield {"database": database, "engine": engine, "relay": relay}
+
+
+def operation_id(route: APIRoute) -> str:
+    return "-".join([*map(str, route.tags[:1]), route.name])
 
 
 def create_app() -> FastAPI:
     settings = get_settings()
     configure_logging(settings)
     app = FastAPI(
-        title="{{ cookiecutter.project_slug }}",
+        title="{{ cookiecutter.project_slug | replace('-', ' ') | title }}",
+        description=PROJECT["description"],
+        version=PROJECT["version"],
         lifespan=lifespan,
         responses=PROBLEMS,
+        generate_unique_id_function=operation_id,
         telemetry={"exclude": is_routine, "auto_configure": False},
     )
-    app.state.metrics = Metrics()
-    # What is added later comes first: it sees the request before, and the answer after.
-    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
-    if settings.trusted_hosts:
-        app.add_middleware(TrustedHosts, hosts=settings.trusted_hosts)
-    app.add_middleware(AccessLog, metrics=app.state.metrics)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["*"],
-            allow_headers=["Authorization", "X-Request-ID"],
-            expose_headers=["X-Request-ID"],
-        )
-    app.add_middleware(SafeHeaders, is_public=settings.environment != "development")
+    app.state.metrics = Metrics(registry)
+    add_middleware(app, settings)
     add_error_handlers(app)
-    app.include_router(health.router)
     app.include_router(users)
-    app.include_router(jobs)
-    app.include_router(metrics)
+    app.include_router(jobs.router)
+    app.include_router(metrics.router)
+    app.include_router(health.router)
     return app
 
 

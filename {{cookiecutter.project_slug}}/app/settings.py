@@ -1,5 +1,9 @@
-"""What may be set from outside: environment variables, or the file .env in development."""
+"""Settings: environment variables, or lines of the file .env in development."""
 
+import base64
+import binascii
+import re
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated, Literal, TypeVar
@@ -19,8 +23,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.safety import faults_of
-
 Kind = TypeVar("Kind", bound=BaseSettings)
 Item = TypeVar("Item")
 
@@ -29,6 +31,11 @@ ASYNC_DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+MIN_SECRET_LENGTH = 16
+# Words that a random secret hardly ever contains.
+PLACEHOLDER = re.compile(
+    "change|default|example|password|placeholder|random|replace|secret|your[-_ ]", re.IGNORECASE
+)
 
 
 def _split_at_commas(value: object) -> object:
@@ -48,57 +55,57 @@ class Settings(BaseSettings):
     )
 
     environment: Literal["development", "production"] = "development"
-    """`production` migrates nothing by itself, logs JSON, and insists on what makes it safe."""
+    """`production` requires secrets and hosts, logs JSON, and does not migrate at the start."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """`DEBUG`, `INFO`, `WARNING` or `ERROR`: this is logged, and what is graver."""
+    """Minimum log level: `DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     database_url: str = {% include cookiecutter.__database ~ "/url.py" %}
-    """`postgresql://user:password@host/name`, or `sqlite:///file` where aiosqlite is installed."""
+    """`postgresql://user:password@host/name`, or `sqlite:///file` if aiosqlite is installed."""
 
     database_pool_size: int = Field(default=15, ge=1)
-    """How many connections each process may have; PostgreSQL allows 100, unless told otherwise."""
+    """Maximum number of connections per process. PostgreSQL allows 100 in all by default."""
     database_statement_seconds: float = Field(default=30, gt=0)
-    """How long PostgreSQL may take for a statement; migrations are not limited."""
+    """Maximum duration of a statement on PostgreSQL. Migrations are not limited."""
 
     ops_token: SecretStr | None = Field(default=None, examples=["change-me"])
-    """The bearer token of operators. In development, what it guards is open while it is not set."""
+    """Bearer token of operators. In development, their endpoints are public if it is not set."""
     api_token: SecretStr | None = Field(default=None, examples=["change-me-too"])
-    """The bearer token of those who may read users; likewise."""
+    """Bearer token for personal data, such as users. In development, as `OPS_TOKEN`."""
 
     trusted_hosts: Listed[Host] = Field(
         default=[], examples=["api.example.com, *.internal.example.com"]
     )
-    """By which names clients reach the service; `*` stands for any beginning. Not set: by any."""
+    """Allowed Host headers; `*.example.com` matches subdomains. Empty: any host."""
     cors_origins: Listed[Origin] = Field(default=[], examples=["https://app.example.com"])
-    """Which web sites may call it from their pages."""
+    """Origins of the web pages that may call the service from a browser."""
     max_body_bytes: int = Field(default=2**20, ge=1)
-    """A larger body is refused."""
+    """Maximum size of a request body."""
 
     smtp_host: str | None = Field(default=None, examples=["smtp.example.com"])
-    """While it is not set, mails are logged instead of sent."""
+    """SMTP server. If it is not set, development writes mails to `.dev/mail/`."""
     smtp_port: int = Field(default=587, ge=1, le=65535)
-    """The port of the SMTP server."""
+    """Port of the SMTP server."""
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
-    """How mails are kept secret on their way: `starttls`, `tls` or `none`."""
+    """Encryption of the SMTP connection: `starttls`, `tls` or `none`."""
     smtp_user: str | None = None
-    """Who logs in to the SMTP server; while it is not set, nobody does."""
+    """User name for the SMTP server. If it is not set, the service does not log in."""
     smtp_password: SecretStr = SecretStr("")
-    """The password of `SMTP_USER`."""
+    """Password of `SMTP_USER`."""
     smtp_from: EmailStr = "no-reply@example.com"
-    """The sender of every mail."""
+    """Sender of every mail."""
 
     webhook_url: HttpUrl | None = Field(default=None, examples=["https://example.com/hook"])
-    """While it is not set, no webhook is pushed."""
-    webhook_secret: SecretStr | None = Field(default=None, examples=["change-me"])
-    """Signs the webhooks, and is needed for them."""
+    """Receiver of webhooks. If it is not set, none are sent."""
+    webhook_secret: SecretStr | None = Field(default=None, examples=["change+me+please"])
+    """Signs the webhooks, in base64 (`openssl rand -base64 32`). Required for `WEBHOOK_URL`."""
 
     jobs_lease_seconds: float = Field(default=10, ge=1)
-    """For how long one process may hold a job without a sign of life."""
+    """Time without a sign of life after which another process takes over a job."""
     jobs_relay_seconds: float = Field(default=1, gt=0)
-    """How often the relay looks for jobs to send."""
+    """Interval at which the relay looks for jobs that are due."""
     jobs_retention_days: int = Field(default=30, ge=1)
-    """For how long jobs are remembered that have succeeded."""
+    """How long succeeded jobs are kept."""
     jobs_failed_retention_days: int = Field(default=365, ge=1)
-    """For how long jobs are remembered that have failed, and can be retried."""
+    """How long failed jobs are kept. They can be retried until then."""
 
     @property
     def jobs_lease(self) -> timedelta:
@@ -106,7 +113,7 @@ class Settings(BaseSettings):
 
     @property
     def secrets(self) -> dict[str, SecretStr]:
-        """What lets somebody in, or proves that it is us, as far as it is set."""
+        """The secrets that are set, by the names of their settings."""
         named = {
             "OPS_TOKEN": self.ops_token,
             "API_TOKEN": self.api_token,
@@ -126,31 +133,58 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:// or postgresql://")
         return url.set(drivername=driver).render_as_string(hide_password=False)
 
+    @field_validator("webhook_secret")
+    @classmethod
+    def _require_base64(cls, value: SecretStr | None) -> SecretStr | None:
+        encoded = value.get_secret_value().removeprefix("whsec_") if value else ""
+        try:
+            base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            raise ValueError("must be base64") from None
+        return value
+
     @model_validator(mode="after")
-    def _refuse_what_is_missing_or_unsafe(self) -> "Settings":
-        faults: list[str] = []
-        needed = {"webhook_secret"} if self.webhook_url else set()
+    def _require_what_is_needed(self) -> "Settings":
+        required = {"webhook_secret"} if self.webhook_url else set()
+        problems: list[str] = []
         if self.environment != "development":
-            needed |= {"database_url", "ops_token", "api_token", "trusted_hosts"}
-            faults += faults_of(self.secrets, self.trusted_hosts)
-        if missing := sorted(needed - self.model_fields_set):
-            faults.insert(0, f"{', '.join(missing).upper()} must be set")
-        if faults:
-            raise ValueError("; ".join(faults))
+            required |= {"database_url", "ops_token", "api_token", "trusted_hosts"}
+            problems += self._unsafe_values()
+        if missing := sorted(required - self.model_fields_set):
+            problems.insert(0, f"{', '.join(missing).upper()} must be set")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
+    def _unsafe_values(self) -> Iterator[str]:
+        """One line for each. None of them shows a secret."""
+        values = {name: secret.get_secret_value() for name, secret in self.secrets.items()}
+        for name, value in values.items():
+            if is_guessable(value):
+                yield f"{name} must have {MIN_SECRET_LENGTH} random characters or more"
+        if len(set(values.values())) < len(values):
+            yield f"{', '.join(values)} must differ"
+        if "*" in self.trusted_hosts:
+            yield "TRUSTED_HOSTS must not be *"
 
-def plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+
+def is_guessable(secret: str) -> bool:
+    is_short = len(secret) < MIN_SECRET_LENGTH or len(set(secret)) < MIN_SECRET_LENGTH / 3
+    return is_short or PLACEHOLDER.search(secret) is not None
 
 
 def read(kind: type[Kind]) -> Kind:
-    """The settings as the environment has them; a wrong one ends the start with one line."""
+    """Read settings from the environment. A wrong one ends the process with one line."""
     try:
         return kind()
     except ValidationError as error:
         problems = (
-            ": ".join([*(str(name).upper() for name in found["loc"]), plain(found["msg"])])
+            ": ".join(
+                [
+                    *(str(name).upper() for name in found["loc"]),
+                    found["msg"].removeprefix("Value error, "),
+                ]
+            )
             for found in error.errors(include_input=False, include_url=False)
         )
         raise SystemExit(f"Wrong settings: {'; '.join(problems)}") from None

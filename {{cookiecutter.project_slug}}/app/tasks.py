@@ -1,7 +1,6 @@
-"""Every task of the service: each module that declares some is imported here."""
+"""Every module that declares tasks. Import yours here."""
 
-from app.jobs import housekeeping
-from app.jobs.task import tasks
+from app.jobs import housekeeping, registry
 from app.users import tasks as users
 
-__all__ = ["housekeeping", "tasks", "users"]
+__all__ = ["housekeeping", "registry", "users"]

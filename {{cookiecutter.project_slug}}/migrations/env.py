@@ -5,8 +5,8 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.types import TypeDecorator
 
-from app.connections import create_engine
-from app.db import Base
+from app.database import Base
+from app.database.engines import create_engine
 from app.jobs import models as jobs
 from app.settings import get_settings
 from app.users import models as users

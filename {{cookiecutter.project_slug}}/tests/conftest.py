@@ -11,12 +11,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from app.db import Database, open_database
-from app.jobs.relay import Engine, Relay
+from app.database import Database, open_database
+from app.database.migrations import migrate
+from app.jobs.runtime.relay import Engine, Relay
 from app.main import State, create_app
-from app.schema import migrate
 from app.settings import Settings, get_settings
-from app.tasks import tasks
+from app.tasks import registry
 from tests.broker import Broker, running_broker
 from tests.database import Server, running_server
 from tests.engine import FakeEngine
@@ -119,11 +119,11 @@ def relay(database: Database, engine: FakeEngine) -> Relay:
 @pytest.fixture
 def own_tasks() -> Iterator[None]:
     """A test declares tasks of its own, whatever the names of the service's are."""
-    before = dict(tasks)
-    tasks.clear()
+    before = dict(registry)
+    registry.clear()
     yield
-    tasks.clear()
-    tasks.update(before)
+    registry.clear()
+    registry.update(before)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from sqlalchemy import update
 
-from app.db import open_database, utc_now
+from app.database import open_database, utc_now
 from app.jobs import Job, Status
 from app.jobs.models import Schedule
 from app.settings import get_settings

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy import select, update
 
-from app.db import Base, Database, utc_now
+from app.database import Base, Database, utc_now
 from app.jobs import Job, Status
 from app.users.tasks import write_audit_log
 

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from app.db import Database
+from app.database import Database
 from app.jobs import Job
-from app.log import JsonFormatter, TextFormatter
+from app.telemetry.log import JsonFormatter, TextFormatter
 from app.users.models import User
 from tests.problems import is_problem
 from tests.rows import rows
@@ -142,9 +142,9 @@ async def test_a_query_that_nobody_understands_is_not_an_error_of_the_service(
 async def test_a_request_is_one_line_in_the_log_whatever_its_path(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
-    with caplog.at_level(logging.INFO, "app.access"):
+    with caplog.at_level(logging.INFO, "app.web.middleware"):
         assert is_problem(await client.get(quote(path)), 404)
-    [record] = [record for record in caplog.records if record.name == "app.access"]
+    [record] = [record for record in caplog.records if record.name == "app.web.middleware"]
     for formatter in (JsonFormatter(), TextFormatter()):
         assert formatter.format(record).isprintable()
 

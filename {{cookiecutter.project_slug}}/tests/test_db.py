@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.connections import DatabaseAway
-from app.db import Database, new_id, open_database
-from app.jobs.perform import perform
+from app.database import Database, new_id, open_database
+from app.database.engines import DatabaseUnavailable
+from app.jobs.runtime import perform
 from app.settings import get_settings
 from app.users.models import AuditEntry
 from tests.conftest import Environ
@@ -30,7 +30,7 @@ class Change:
     async def __call__(self, connection: AsyncConnection, events: Sequence[str]) -> Sequence[str]:
         self.tries += 1
         if self.tries <= self._times_away:
-            raise DatabaseAway("the database is restarted")
+            raise DatabaseUnavailable("the database is restarted")
         entries = [{"event": event, "subject": str(self.tries)} for event in events]
         await connection.execute(insert(AuditEntry), entries)
         return ["done" for _ in events]
@@ -49,14 +49,14 @@ async def test_what_must_be_written_is_written_once_when_the_database_is_back(
     database: Database,
 ) -> None:
     change, patience = Change(times_away=1), timedelta(seconds=30)
-    assert await database.persist(change, "written", patience) == "done"
+    assert await database.write_with_retry(change, "written", patience) == "done"
     assert [entry.subject for entry in await rows(database, AuditEntry)] == ["2"]
 
 
 async def test_patience_with_the_database_has_an_end(database: Database) -> None:
     change = Change(times_away=1)
-    with pytest.raises(DatabaseAway):
-        await database.persist(change, "written", timedelta(0))
+    with pytest.raises(DatabaseUnavailable):
+        await database.write_with_retry(change, "written", timedelta(0))
     assert change.tries == 1
 
 
@@ -73,15 +73,15 @@ async def test_who_gives_up_waiting_to_write_stands_in_nobodys_way(database: Dat
 
         async def give_up() -> None:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1), other.turn_to_write():
+                async with asyncio.timeout(0.1), other.begin_write():
                     await asyncio.Event().wait()
 
-        async with database.turn_to_write():
+        async with database.begin_write():
             given_up = asyncio.create_task(give_up())
             await asyncio.wait([given_up], timeout=0.3)
         await given_up
         for each in (database, other):
-            async with each.turn_to_write() as session:
+            async with each.begin_write() as session:
                 session.add(AuditEntry(event="written", subject="afterwards"))
     assert len(await rows(database, AuditEntry)) == 2
 
@@ -91,5 +91,5 @@ async def test_a_job_that_cannot_be_begun_is_left_to_the_relay(
 ) -> None:
     environ(JOBS_LEASE_SECONDS="1")
     async with open_database(REFUSED) as database:
-        assert await perform(database, uuid.uuid4()) == []
-    assert "a job cannot be begun, and will be later" in caplog.text
+        await perform(database, uuid.uuid4())
+    assert "a job could not be claimed, and will run later" in caplog.text

@@ -8,11 +8,10 @@ from traceback import format_exception
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from app.db import Database
-from app.jobs import Job, Status, task
-from app.jobs.perform import perform
-from app.log import JsonFormatter, TextFormatter
-from app.uow import UnitOfWork
+from app.database import Database
+from app.jobs import Job, Status, UnitOfWork, task
+from app.jobs.runtime import perform
+from app.telemetry.log import JsonFormatter, TextFormatter
 from app.users.models import User
 from tests.rows import add_job, reread, store
 
@@ -45,7 +44,7 @@ async def error_of(database: Database, job: Job) -> str:
 async def test_an_error_that_quotes_what_the_job_was_given_is_told_without_it(
     database: Database, logged: io.StringIO
 ) -> None:
-    @task()
+    @task(max_tries=1)
     def call(names: list[str], numbers: dict[str, str]) -> None:
         try:
             raise LookupError(f"there is no {names[0]}")

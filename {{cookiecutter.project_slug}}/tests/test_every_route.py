@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from app.db import Database
+from app.database import Database
 from app.jobs import Job
 from tests.problems import is_problem
 from tests.rows import rows
@@ -49,9 +49,9 @@ async def test_a_request_id_that_could_disturb_a_log_is_replaced(
 async def test_a_request_is_one_line_in_the_log(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "app.access"):
+    with caplog.at_level(logging.INFO, "app.web.middleware"):
         await client.get("/users?limit=1")
-    [record] = [record for record in caplog.records if record.name == "app.access"]
+    [record] = [record for record in caplog.records if record.name == "app.web.middleware"]
     assert record.getMessage() == "GET /users"
     assert vars(record)["status"] == 200
     assert vars(record)["ms"] > 0
@@ -73,8 +73,8 @@ async def test_an_error_in_the_code_is_answered_without_its_details_and_logged_w
     assert is_problem(response, 500)
     assert "a detail" not in response.text
     assert response.headers["x-request-id"] == "the-request"
-    records = [record for record in caplog.records if record.name == "app.access"]
-    assert [record.getMessage() for record in records] == ["the request failed", "GET /broken"]
+    records = [record for record in caplog.records if record.name == "app.web.middleware"]
+    assert [record.getMessage() for record in records] == ["request failed", "GET /broken"]
     assert "a detail" in caplog.text
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
-from app.db import Database
+from app.database import Database
 from app.main import create_app
 from app.users.models import User
 from tests.conftest import Environ

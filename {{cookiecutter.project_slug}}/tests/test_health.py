@@ -7,8 +7,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from app import health
-from app.db import Database, open_database
+from app.database import Database, open_database
+from app.web import health
 from tests.conftest import client_of
 from tests.engine import FakeEngine
 
@@ -38,7 +38,7 @@ async def test_a_service_on_an_old_schema_says_so(
     assert response.status_code == 503
     assert response.json() == {
         "status": "not ready",
-        "database": "not the code's schema: alembic upgrade head",
+        "database": "not migrated: run alembic upgrade head",
         "broker": "ok",
     }
 
@@ -59,7 +59,7 @@ async def test_a_service_without_its_broker_says_so(
 async def test_a_broker_that_hangs_does_not_hang_the_answer(
     app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.05)
 
     class HangingEngine(FakeEngine):
         async def waiting(self) -> int:

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.db import Database, utc_now
+from app.database import Database, utc_now
 from app.jobs import Job, Status, housekeeping
 from app.jobs.housekeeping import prune_jobs
-from app.jobs.perform import perform
+from app.jobs.runtime import perform
 from tests.conftest import Environ
 from tests.rows import add_job, add_running_job, rows, store
 
@@ -25,9 +25,9 @@ async def add_ended(database: Database, days: float, **values: object) -> Job:
 
 async def prune(database: Database) -> None:
     """Until the task asks for no more."""
-    to_run = [await store(database, prune_jobs.job())]
-    while to_run:
-        to_run = await perform(database, to_run[0].id)
+    await store(database, prune_jobs.job())
+    while queued := [job for job in await rows(database, Job) if job.status is Status.QUEUED]:
+        await perform(database, queued[0].id)
 
 
 async def left(database: Database) -> set[uuid.UUID]:

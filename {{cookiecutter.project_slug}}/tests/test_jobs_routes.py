@@ -5,9 +5,9 @@ import uuid
 import httpx
 import pytest
 
-from app.db import Database
+from app.database import Database
 from app.jobs import Job, Status
-from app.jobs.relay import Relay
+from app.jobs.runtime.relay import Relay
 from tests.engine import FakeEngine
 from tests.problems import is_problem
 from tests.rows import add_job, ago, reread, rows

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+import app.jobs
 import app.tasks
 from tests.processes import PROJECT
 
@@ -37,25 +38,64 @@ def test_nothing_is_imported_inside_a_function(path: Path) -> None:
     assert [found for function in functions for found in imports(function)] == []
 
 
-def test_only_the_application_knows_its_engine() -> None:
-    knowing = {path.name for path in MODULES if "app.jobs.engine" in imports_of(path)}
-    assert knowing == {"main.py"}
+GROUND = ("app.errors", "app.mail", "app.settings")
+# Each floor may import those below it, and itself.
+FLOORS = (
+    ("app.main", "app.engine"),
+    ("app.tasks",),
+    ("a domain",),
+    ("app.web",),
+    ("app.jobs",),
+    ("app.database",),
+    ("app.telemetry",),
+    GROUND,
+)
+ROOMS = {name for floor in FLOORS for name in floor}
 
 
-def test_only_what_serves_requests_knows_the_migrations() -> None:
-    knowing = {path.name for path in MODULES if "app.schema" in imports_of(path)}
-    importing = {path.name for path in MODULES if "alembic" in imports_of(path)}
-    assert (knowing, importing) == ({"health.py", "main.py"}, {"schema.py"})
+def room_of(module: str) -> str:
+    room = ".".join(module.split(".")[:2])
+    return room if room in ROOMS else "a domain"
+
+
+def floor_of(module: str) -> int:
+    return next(n for n, floor in enumerate(FLOORS) if room_of(module) in floor)
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def own_imports(path: Path) -> set[str]:
+    return {name for name in imports_of(path) if name.startswith("app.")}
+
+
+def test_every_module_is_in_a_room() -> None:
+    flat = [path for path in (PROJECT / "app").glob("*.py") if path.name != "__init__.py"]
+    strangers = {module_of(path) for path in flat} - ROOMS
+    assert not strangers, "a module belongs into a domain, or into one of the rooms of AGENTS.md"
+
+
+@names
+def test_imports_only_go_down(path: Path) -> None:
+    own = module_of(path)
+    up = {name for name in own_imports(path) if floor_of(name) < floor_of(own)}
+    assert not up, f"{own} is on a lower floor than these: see the table in AGENTS.md"
 
 
 @pytest.mark.parametrize("name", ["models", "schemas", "services", "tasks"])
-def test_a_domain_knows_neither_the_web_nor_how_jobs_are_run(name: str) -> None:
-    domains = [path for path in MODULES if path.name == f"{name}.py" and path.parent.name != "app"]
-    running = [f"app.jobs.{module}" for module in ("engine", "perform", "relay", "outbox")]
-    forbidden = ("fastapi", "starlette", "app.deps", "app.main", *running)
+def test_a_domain_knows_neither_the_web_nor_what_is_behind_a_door(name: str) -> None:
+    domains = [
+        path
+        for path in MODULES
+        if path.name == f"{name}.py" and room_of(module_of(path)) == "a domain"
+    ]
+    forbidden = ("fastapi", "starlette", "app.web", "app.jobs.", "app.main", "app.engine")
+    public = {f"app.jobs.{name}" for name in app.jobs.__all__}
     assert domains
     for path in domains:
-        assert [found for found in imports_of(path) if found.startswith(forbidden)] == []
+        found = {name for name in imports_of(path) if name.startswith(forbidden)} - public
+        assert not found, path
 
 
 def test_every_module_of_tasks_is_registered() -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import uuid
 from datetime import timedelta
-from unittest.mock import ANY
 
 import pytest
 from sqlalchemy import update
 
-from app.db import Database, utc_now
-from app.jobs import Job, Status, ledger
+from app.database import Database, utc_now
+from app.jobs import Job, Status
+from app.jobs.runtime import ledger
 from app.settings import get_settings
 from tests.rows import add_job, add_running_job, ago, change, reread
 
@@ -22,20 +22,25 @@ async def claim(database: Database, job: Job) -> Job | None:
     return claimed
 
 
-async def succeed(database: Database, job: Job) -> list[Job]:
+async def succeed(database: Database, job: Job) -> bool:
     async with database.engine.begin() as connection:
-        [released] = await ledger.succeed(connection, [job])
-    if isinstance(released, ledger.LeaseLost):
-        raise released
-    return released
+        [has_followers] = await ledger.succeed(connection, [job])
+    if isinstance(has_followers, ledger.LeaseLost):
+        raise has_followers
+    return has_followers
 
 
-async def fail(database: Database, job: Job, reason: str = "it failed") -> Status:
+async def fail(database: Database, job: Job, reason: str = "it failed") -> timedelta | None:
     async with database.engine.begin() as connection:
-        [status] = await ledger.fail(connection, [ledger.Failure(job, reason)])
-    if isinstance(status, ledger.LeaseLost):
-        raise status
-    return status
+        [wait] = await ledger.fail(connection, [ledger.Failure(job, reason)])
+    if isinstance(wait, ledger.LeaseLost):
+        raise wait
+    return wait
+
+
+async def due(database: Database) -> list[uuid.UUID]:
+    async with database.begin_write() as session:
+        return [job.id for job in await ledger.take(session, ledger.TO_SEND, 10)]
 
 
 async def test_a_claim_begins_a_try(database: Database) -> None:
@@ -91,7 +96,9 @@ async def test_a_success_is_recorded(database: Database) -> None:
 
 async def test_a_failure_with_tries_left_waits_for_the_next(database: Database) -> None:
     job = await add_running_job(database, attempts=2)
-    assert await fail(database, job, "OSError: no route") is Status.QUEUED
+    wait = await fail(database, job, "OSError: no route")
+    assert wait is not None
+    assert timedelta(seconds=1) <= wait <= timedelta(seconds=2)
     found = await reread(database, job)
     assert (found.status, found.error, found.lease_until) == (
         Status.QUEUED,
@@ -104,7 +111,7 @@ async def test_a_failure_with_tries_left_waits_for_the_next(database: Database) 
 
 async def test_the_last_failure_is_for_good(database: Database) -> None:
     job = await add_running_job(database, attempts=5, max_tries=5)
-    assert await fail(database, job) is Status.FAILED
+    assert await fail(database, job) is None
     found = await reread(database, job)
     assert (found.status, found.error) == (Status.FAILED, "it failed")
     assert found.finished_at is not None
@@ -119,7 +126,7 @@ def test_the_wait_before_the_next_try_doubles_up_to_a_limit(attempts: int, secon
 async def test_an_error_that_the_database_cannot_hold_is_made_to_fit(database: Database) -> None:
     job = await add_running_job(database)
     await fail(database, job, "\0" + "x" * 5000)
-    assert (await reread(database, job)).error == "x" * ledger.LONGEST_ERROR
+    assert (await reread(database, job)).error == "x" * ledger.MAX_ERROR_LENGTH
 
 
 @pytest.mark.parametrize("change_hands", [{"attempts": 2}, {"status": Status.QUEUED}])
@@ -159,22 +166,29 @@ async def test_a_follower_waits_for_the_success_of_the_job_before(database: Data
     first = await add_running_job(database)
     follower = await add_job(database, after_id=first.id)
     assert await claim(database, follower) is None
-    released = await succeed(database, first)
-    assert [job.id for job in released] == [follower.id]
+    assert await succeed(database, first)
     assert await claim(database, follower) is not None
 
 
-async def test_followers_are_released_in_their_order(database: Database) -> None:
+async def test_the_success_of_a_job_that_nobody_follows_says_so(database: Database) -> None:
+    first, other = [await add_running_job(database) for _ in range(2)]
+    await add_job(database, after_id=other.id)
+    assert not await succeed(database, first)
+
+
+async def test_followers_are_due_in_their_order(database: Database) -> None:
     first = await add_running_job(database)
     followers = [await add_job(database, after_id=first.id) for _ in range(3)]
-    released = await succeed(database, first)
-    assert [job.id for job in released] == [job.id for job in followers]
+    assert await due(database) == []
+    await succeed(database, first)
+    assert await due(database) == [job.id for job in followers]
 
 
-async def test_a_follower_whose_time_has_not_come_is_not_released(database: Database) -> None:
+async def test_a_follower_is_not_due_before_its_time(database: Database) -> None:
     first = await add_running_job(database)
     await add_job(database, after_id=first.id, run_at=ago(-60))
-    assert await succeed(database, first) == []
+    await succeed(database, first)
+    assert await due(database) == []
 
 
 async def test_a_follower_of_a_failed_job_waits_until_that_is_retried(database: Database) -> None:
@@ -184,11 +198,11 @@ async def test_a_follower_of_a_failed_job_waits_until_that_is_retried(database: 
     assert await claim(database, follower) is None
     assert (await reread(database, follower)).status is Status.QUEUED
     async with database.write.begin() as session:
-        ledger.queue_again(await session.get_one(Job, first.id), tries=5)
+        ledger.queue_again(await session.get_one(Job, first.id))
     again = await claim(database, first)
     assert again is not None
-    released = await succeed(database, again)
-    assert [job.id for job in released] == [follower.id]
+    await succeed(database, again)
+    assert await due(database) == [follower.id]
 
 
 async def test_jobs_that_are_claimed_at_once_are_claimed_once(database: Database) -> None:
@@ -205,10 +219,10 @@ async def test_a_job_that_is_locked_holds_up_no_other(database: Database) -> Non
 
     async def claim_both() -> list[Job | None]:
         async with database.engine.begin() as connection:
-            return await ledger.claim_unlocked(connection, [locked.id, other.id])
+            return await ledger.claim(connection, [locked.id, other.id])
 
     has_row_locks = database.engine.dialect.name != "sqlite"
-    async with database.turn_to_write() as session:
+    async with database.begin_write() as session:
         await session.execute(update(Job).where(Job.id == locked.id).values(request_id="locked"))
         claiming = asyncio.create_task(claim_both())
         if has_row_locks:
@@ -217,20 +231,17 @@ async def test_a_job_that_is_locked_holds_up_no_other(database: Database) -> Non
     assert claimed == [None if has_row_locks else locked.id, other.id]
 
 
-async def test_of_several_successes_each_releases_its_own_followers(database: Database) -> None:
+async def test_of_several_successes_each_knows_its_own_followers(database: Database) -> None:
     jobs = [await add_running_job(database) for _ in range(3)]
-    followers = [await add_job(database, after_id=job.id) for job in jobs]
+    for job in jobs[1:]:
+        await add_job(database, after_id=job.id)
     await change(database, jobs[1], attempts=2)
     async with database.engine.begin() as connection:
-        released = await ledger.succeed(connection, jobs)
-    assert [
-        found if isinstance(found, ledger.LeaseLost) else [job.id for job in found]
-        for found in released
-    ] == [[followers[0].id], ANY, [followers[2].id]]
-    assert isinstance(released[1], ledger.LeaseLost)
+        first, lost, last = await ledger.succeed(connection, jobs)
+    assert (first, last) == (False, True)
+    assert isinstance(lost, ledger.LeaseLost)
     assert [(await reread(database, job)).status for job in jobs] == [
         Status.SUCCEEDED,
         Status.RUNNING,
         Status.SUCCEEDED,
     ]
-    assert (await reread(database, followers[1])).lease_until is None

@@ -7,10 +7,10 @@ import logging
 import pytest
 from fastapi import FastAPI
 
-from app import log
-from app.db import open_database
-from app.log import JsonFormatter, TextFormatter
+from app.database import open_database
 from app.settings import get_settings
+from app.telemetry import log
+from app.telemetry.log import JsonFormatter, TextFormatter
 
 Logged = tuple[logging.Logger, io.StringIO]
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from app.db import Database, open_database, utc_now
+from app.database import Database, open_database, utc_now
 from app.jobs import Status, metrics
 from app.main import create_app
 from tests.conftest import client_of
@@ -194,4 +194,4 @@ async def test_without_the_database_requests_are_told_and_jobs_are_not(
     assert scraped.has("jobs_up")
     assert scraped.sum("jobs_up") == 0
     assert not {"jobs", "jobs_due", "jobs_oldest_age_seconds", "jobs_retrying"} & scraped.names
-    assert "no metrics" in caplog.text
+    assert "metrics of jobs are not available" in caplog.text

@@ -7,8 +7,8 @@ import sys
 import pytest
 from alembic import command
 
-from app.db import Database, open_database
-from app.schema import MIGRATIONS, is_migrated, migrate
+from app.database import Database, open_database
+from app.database.migrations import MIGRATIONS, is_migrated, migrate
 from app.settings import get_settings
 from tests.conftest import Environ, eventually
 from tests.database import Server

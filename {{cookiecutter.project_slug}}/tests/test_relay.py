@@ -8,14 +8,14 @@ from typing import ClassVar
 
 import pytest
 
-from app.connections import DatabaseAway
-from app.db import Database, utc_now
+from app.database import Database, utc_now
+from app.database.engines import DatabaseUnavailable
 from app.jobs import Job, Status
-from app.jobs import relay as relay_module
-from app.jobs.relay import LANES, Relay
+from app.jobs.runtime import relay as relay_module
+from app.jobs.runtime.relay import BATCH, Relay
 from tests.conftest import Environ, eventually
 from tests.engine import FakeEngine
-from tests.rows import add_job, add_running_job, ago, reread
+from tests.rows import add_job, add_running_job, ago, reread, rows
 
 
 async def add_sent_jobs(database: Database, engine: FakeEngine, count: int) -> list[Job]:
@@ -137,7 +137,7 @@ async def test_as_many_jobs_are_sent_again_as_the_broker_has_lost(
 async def test_a_broker_that_lost_everything_is_sent_everything(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
-    jobs = await add_sent_jobs(database, engine, 2 * LANES + 5)
+    jobs = await add_sent_jobs(database, engine, 2 * BATCH + 5)
     engine.lose(len(jobs))
     await relay.relay()
     assert sorted(engine.sent[len(jobs) :]) == sorted(job.id for job in jobs)
@@ -147,7 +147,7 @@ async def test_jobs_are_handed_over_in_their_order(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(5)]
-    await relay.hand_over(jobs)
+    await relay.dispatch(jobs)
     assert engine.sent == [job.id for job in jobs]
 
 
@@ -156,7 +156,7 @@ async def test_what_a_request_cannot_send_is_let_go_of(
 ) -> None:
     jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(3)]
     engine.is_down = True
-    await relay.hand_over(jobs)
+    await relay.dispatch(jobs)
     assert engine.refused == [job.id for job in jobs]
     assert [(await reread(database, job)).lease_until for job in jobs] == [None] * 3
 
@@ -172,9 +172,9 @@ async def test_many_jobs_of_a_request_are_sent_in_their_order_a_few_at_a_time(
             await super().send(jobs)
 
     engine = CountingEngine()
-    jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(LANES + 5)]
-    await Relay(database, engine).hand_over(jobs)
-    assert engine.sizes == [LANES, 5]
+    jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(BATCH + 5)]
+    await Relay(database, engine).dispatch(jobs)
+    assert engine.sizes == [BATCH, 5]
     assert engine.sent == [job.id for job in jobs]
 
 
@@ -184,7 +184,7 @@ async def test_later_requests_do_not_try_a_broker_that_is_down(
     jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(3)]
     engine.is_down = True
     for job in jobs:
-        await relay.hand_over([job])
+        await relay.dispatch([job])
     assert engine.refused == [jobs[0].id]
     with pytest.raises(ConnectionRefusedError):
         await relay.relay()
@@ -196,12 +196,12 @@ async def test_a_broker_that_is_back_is_sent_what_has_waited(
 ) -> None:
     jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(3)]
     engine.is_down = True
-    await relay.hand_over(jobs)
+    await relay.dispatch(jobs)
     engine.is_down = False
     await relay.relay()
     assert engine.sent == [job.id for job in jobs]
     later = await add_job(database, lease_until=ago(-10))
-    await relay.hand_over([later])
+    await relay.dispatch([later])
     assert engine.sent[-1] == later.id
 
 
@@ -251,17 +251,17 @@ async def test_of_a_broker_that_is_down_it_is_told_once(
             await eventually(is_asked_again)
             engine.is_down = False
             await eventually(is_sent)
-    told = ["jobs could not be sent, and will be later: %r", "jobs can be sent again"]
+    told = ["jobs could not be sent, and will be sent later: %r", "jobs can be sent again"]
     assert [record.msg for record in caplog.records] == told
 
 
-class RelayThatFindsTheDatabaseAway(Relay):
+class RelayThatFindsTheDatabaseUnavailable(Relay):
     is_away = True
 
     async def relay(self) -> None:
         if self.is_away:
             self.is_away = False
-            raise DatabaseAway("the database is restarted")
+            raise DatabaseUnavailable("the database is restarted")
         await super().relay()
 
 
@@ -274,7 +274,7 @@ async def test_a_running_relay_outlives_a_database_that_is_away(
     async def is_sent() -> bool:
         return engine.sent == [job.id]
 
-    async with RelayThatFindsTheDatabaseAway(database, engine).running():
+    async with RelayThatFindsTheDatabaseUnavailable(database, engine).running():
         await eventually(is_sent)
 
 
@@ -284,12 +284,12 @@ async def test_the_beginning_and_the_end_of_an_outage_are_told(
     environ(JOBS_LEASE_SECONDS="1", JOBS_RELAY_SECONDS="0.02")
 
     async def is_over() -> bool:
-        return "the database answers again" in caplog.text
+        return "the database is available again" in caplog.text
 
     with caplog.at_level(logging.INFO, relay_module.__name__):
-        async with RelayThatFindsTheDatabaseAway(database, engine).running():
+        async with RelayThatFindsTheDatabaseUnavailable(database, engine).running():
             await eventually(is_over)
-    told = ["the relay cannot work: %r", "the database answers again"]
+    told = ["jobs are not relayed: %r", "the database is available again"]
     assert [record.msg for record in caplog.records] == told
 
 
@@ -313,7 +313,7 @@ async def test_a_job_stays_in_hand_while_it_is_sent(database: Database, environ:
     engine = SlowEngine()
     until = ago(-1)
     job = await add_job(database, lease_until=until)
-    sending = asyncio.create_task(Relay(database, engine).hand_over([job]))
+    sending = asyncio.create_task(Relay(database, engine).dispatch([job]))
 
     async def is_kept() -> bool:
         lease_until = (await reread(database, job)).lease_until
@@ -325,45 +325,45 @@ async def test_a_job_stays_in_hand_while_it_is_sent(database: Database, environ:
     assert engine.sent == [job.id]
 
 
-async def test_a_relay_sends_only_so_many_jobs_at_a_time(
+async def test_a_relay_takes_no_more_jobs_than_the_engine_accepts(
     database: Database, environ: Environ
 ) -> None:
     environ(JOBS_RELAY_SECONDS="0.02")
     engine = SlowEngine()
-    jobs = [await add_job(database) for _ in range(LANES + 5)]
-
-    async def is_full() -> bool:
-        return engine.under_way == LANES
-
-    async def is_done() -> bool:
-        return sorted(engine.sent) == sorted(job.id for job in jobs)
-
-    relay = Relay(database, engine)
-    async with relay.running():
-        await eventually(is_full)
-        await relay.relay()
-        assert engine.under_way == LANES
-        engine.may_go_on.set()
-        await eventually(is_done)
-
-
-async def test_a_relay_that_stops_waits_for_what_it_sends(database: Database) -> None:
-    engine = SlowEngine()
-    job = await add_job(database)
+    jobs = [await add_job(database) for _ in range(BATCH + 5)]
 
     async def is_under_way() -> bool:
         return engine.under_way == 1
 
+    async def is_done() -> bool:
+        return sorted(engine.sent) == sorted(job.id for job in jobs)
+
     async with Relay(database, engine).running():
         await eventually(is_under_way)
-        asyncio.get_running_loop().call_later(0.1, engine.may_go_on.set)
-    assert engine.sent == [job.id]
+        leased = [job for job in await rows(database, Job) if job.lease_until]
+        assert len(leased) == BATCH
+        engine.may_go_on.set()
+        await eventually(is_done)
 
 
-async def test_a_relay_that_stops_does_not_wait_for_ever(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+async def test_a_relay_that_is_woken_need_not_wait_for_its_interval(
+    database: Database, engine: FakeEngine, environ: Environ
 ) -> None:
-    monkeypatch.setattr(relay_module, "GRACE_SECONDS", 0.05)
+    environ(JOBS_RELAY_SECONDS="3600")
+
+    async def is_sent() -> bool:
+        return engine.sent == [job.id for job in jobs]
+
+    async with Relay(database, engine).running():
+        jobs = [await add_job(database)]
+        database.has_due_jobs.set()
+        await eventually(is_sent)
+        jobs += [await add_job(database)]
+        database.has_due_jobs.set()
+        await eventually(is_sent)
+
+
+async def test_a_relay_that_stops_does_not_wait_for_the_engine(database: Database) -> None:
     engine = SlowEngine()
     await add_job(database)
 

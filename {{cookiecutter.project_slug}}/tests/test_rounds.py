@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.connections import DatabaseAway, alone
-from app.db import Database
-from app.rounds import MOST_IN_A_ROUND, Rounds
+from app.database import Database
+from app.database.batching import MAX_BATCH, Batches
+from app.database.engines import DatabaseUnavailable, autocommit
 from app.users.models import AuditEntry
 from tests.rows import rows
 
@@ -29,7 +29,7 @@ class Entries:
         self.has_begun.set()
         await self.may_end.wait()
         if "away" in events:
-            raise DatabaseAway("away")
+            raise DatabaseUnavailable("away")
         accepted = [event for event in events if event != "refused"]
         entries = [{"event": event, "subject": "ada"} for event in accepted]
         await connection.execute(insert(AuditEntry), entries)
@@ -42,8 +42,8 @@ def entries() -> Entries:
 
 
 @pytest.fixture
-def rounds(database: Database, entries: Entries) -> Rounds[str, str]:
-    return Rounds(alone(database.engine), entries)
+def rounds(database: Database, entries: Entries) -> Batches[str, str]:
+    return Batches(autocommit(database.engine), entries)
 
 
 async def written(database: Database) -> set[str]:
@@ -51,7 +51,7 @@ async def written(database: Database) -> set[str]:
 
 
 async def asked_during_a_round(
-    rounds: Rounds[str, str], entries: Entries, *events: str
+    rounds: Batches[str, str], entries: Entries, *events: str
 ) -> list[asyncio.Task[str]]:
     asked = [asyncio.create_task(rounds.join("first"))]
     await entries.has_begun.wait()
@@ -61,7 +61,7 @@ async def asked_during_a_round(
 
 
 async def test_what_is_asked_during_a_round_makes_up_the_next(
-    rounds: Rounds[str, str], entries: Entries, database: Database
+    rounds: Batches[str, str], entries: Entries, database: Database
 ) -> None:
     asked = await asked_during_a_round(rounds, entries, "second", "third")
     entries.may_end.set()
@@ -70,15 +70,15 @@ async def test_what_is_asked_during_a_round_makes_up_the_next(
     assert await written(database) == {"first", "second", "third"}
 
 
-async def test_a_round_has_an_end(rounds: Rounds[str, str], entries: Entries) -> None:
+async def test_a_round_has_an_end(rounds: Batches[str, str], entries: Entries) -> None:
     entries.may_end.set()
-    events = [str(number) for number in range(MOST_IN_A_ROUND + 1)]
+    events = [str(number) for number in range(MAX_BATCH + 1)]
     await asyncio.gather(*(rounds.join(event) for event in events))
-    assert [len(together) for together in entries.rounds] == [MOST_IN_A_ROUND, 1]
+    assert [len(together) for together in entries.rounds] == [MAX_BATCH, 1]
 
 
-async def test_what_is_refused_is_refused_alone(
-    rounds: Rounds[str, str], entries: Entries, database: Database
+async def test_what_is_refused_is_refused_autocommit(
+    rounds: Batches[str, str], entries: Entries, database: Database
 ) -> None:
     asked = await asked_during_a_round(rounds, entries, "refused", "third")
     entries.may_end.set()
@@ -89,18 +89,18 @@ async def test_what_is_refused_is_refused_alone(
 
 
 async def test_that_the_database_is_away_is_told_to_all_at_once(
-    rounds: Rounds[str, str], entries: Entries, database: Database
+    rounds: Batches[str, str], entries: Entries, database: Database
 ) -> None:
     asked = await asked_during_a_round(rounds, entries, "away", "third")
     entries.may_end.set()
     found = await asyncio.gather(*asked, return_exceptions=True)
-    assert [type(result) for result in found] == [str, DatabaseAway, DatabaseAway]
+    assert [type(result) for result in found] == [str, DatabaseUnavailable, DatabaseUnavailable]
     assert entries.rounds == [["first"], ["away", "third"]]
     assert await written(database) == {"first"}
 
 
 async def test_who_has_gone_before_a_round_is_left_out(
-    rounds: Rounds[str, str], entries: Entries, database: Database
+    rounds: Batches[str, str], entries: Entries, database: Database
 ) -> None:
     asked = await asked_during_a_round(rounds, entries, "second", "third")
     asked[1].cancel()
@@ -111,7 +111,7 @@ async def test_who_has_gone_before_a_round_is_left_out(
 
 
 async def test_who_goes_during_a_round_spoils_nothing(
-    rounds: Rounds[str, str], entries: Entries, database: Database
+    rounds: Batches[str, str], entries: Entries, database: Database
 ) -> None:
     asked = await asked_during_a_round(rounds, entries, "second")
     asked[0].cancel()

@@ -49,5 +49,5 @@ def test_what_has_no_schedule_has_no_rule() -> None:
     ],
 )
 def test_what_is_no_schedule_is_refused(every: timedelta | None, cron: str | None) -> None:
-    with pytest.raises(ValueError, match="no schedule"):
+    with pytest.raises(ValueError, match="not a schedule"):
         rule_of(every, cron)

@@ -2,10 +2,9 @@
 
 import pytest
 
-from app.db import Database
+from app.database import Database
 from app.errors import Conflict
-from app.jobs import Job, Status
-from app.uow import UnitOfWork, unit_of_work
+from app.jobs import Job, Status, UnitOfWork, unit_of_work
 from app.users import services
 from app.users.models import User
 from app.users.schemas import UserCreate
@@ -42,7 +41,7 @@ async def test_registering_stores_the_user_and_the_jobs_in_their_order(database:
 async def test_a_webhook_is_scheduled_where_a_url_is_set(
     database: Database, environ: Environ
 ) -> None:
-    environ(WEBHOOK_URL="http://receiver.test/", WEBHOOK_SECRET="secret")
+    environ(WEBHOOK_URL="http://receiver.test/", WEBHOOK_SECRET="c2VjcmV0")
     await register(database)
     [user], jobs = await rows(database, User), await rows(database, Job)
     assert jobs[-1].task == "push_webhook"

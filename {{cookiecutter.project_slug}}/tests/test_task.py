@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from app import log
-from app.db import utc_now
-from app.jobs import Status, current_job_id, task
-from app.uow import UnitOfWork
+from app.database import utc_now
+from app.jobs import Status, UnitOfWork, current_job_id, task
+from app.telemetry import log
 
 pytestmark = pytest.mark.usefixtures("own_tasks")
 
@@ -100,14 +99,14 @@ def test_two_tasks_of_one_name_are_refused() -> None:
     @task()
     def greet() -> None: ...
 
-    with pytest.raises(TypeError, match="two tasks of the name greet"):
+    with pytest.raises(TypeError, match="two tasks named greet"):
         task()(greet.function)
 
 
 def test_a_blocking_task_that_asks_for_a_unit_of_work_is_refused() -> None:
     def note(uow: UnitOfWork) -> None: ...
 
-    with pytest.raises(TypeError, match="note asks for a unit of work, so it must be async"):
+    with pytest.raises(TypeError, match="note takes a unit of work, so it must be async"):
         task()(note)
 
 
@@ -131,5 +130,5 @@ def test_a_task_with_a_schedule_is_a_task_like_any_other() -> None:
 def test_a_task_with_a_schedule_that_wants_arguments_is_refused() -> None:
     def greet(name: str) -> None: ...
 
-    with pytest.raises(TypeError, match="greet has a schedule, so it can have no arguments"):
+    with pytest.raises(TypeError, match="greet has a schedule, so it must not have arguments"):
         task(every=timedelta(hours=1))(greet)

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 
-from app.jobs import threads
-from app.jobs.threads import run_in_thread
+from app.jobs.runtime import threads
+from app.jobs.runtime.threads import run_in_thread
 from tests.processes import PROJECT
 
 HANG_AND_END = """
 import asyncio, threading
-from app.jobs.threads import run_in_thread
+from app.jobs.runtime.threads import run_in_thread
 
 async def main():
     async with asyncio.timeout(0.1):
@@ -41,12 +41,12 @@ async def test_threads_that_are_left_behind_are_counted(caplog: pytest.LogCaptur
                 await run_in_thread(may_end.wait)
     may_end.set()
     *_, last = [record for record in caplog.records if record.name == threads.__name__]
-    assert vars(last)["left"] >= 2
+    assert vars(last)["threads"] >= 2
 
 
 async def test_threads_that_are_left_behind_do_not_take_the_place_of_others() -> None:
     may_end = threading.Event()
-    for _ in range(threads.MOST_THREADS + 1):
+    for _ in range(threads.MAX_THREADS + 1):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await run_in_thread(may_end.wait)

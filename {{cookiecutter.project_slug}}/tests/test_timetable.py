@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text, update
 
-from app.db import Database, utc_now
+from app.database import Database, utc_now
 from app.jobs import Job, Status, task
 from app.jobs.models import Schedule
-from app.jobs.timetable import Timetable
-from app.tasks import tasks
+from app.jobs.runtime import Relay
+from app.jobs.runtime.timetable import Timetable
+from app.tasks import registry
 from tests.conftest import Environ, eventually
-from tests.rows import ago, change, rows
+from tests.engine import FakeEngine
+from tests.rows import add_job, ago, change, rows
 
 pytestmark = pytest.mark.usefixtures("own_tasks")
 
@@ -45,14 +47,15 @@ async def due_timetable(database: Database, since: datetime) -> Timetable:
 
 async def test_a_new_schedule_waits_for_its_next_due_time(database: Database) -> None:
     declare()
-    wait = await Timetable(database).enqueue_due()
+    await Timetable(database).enqueue_due()
     assert await rows(database, Job) == []
     schedule = await schedule_of(database)
-    assert schedule.next_at - utc_now() <= wait <= DAY
+    assert timedelta(0) < schedule.next_at - utc_now() <= DAY
 
 
-async def test_without_schedules_there_is_nothing_to_wait_for(database: Database) -> None:
-    assert await Timetable(database).enqueue_due() == timedelta.max
+async def test_without_schedules_there_is_nothing_to_enqueue(database: Database) -> None:
+    await Timetable(database).enqueue_due()
+    assert await rows(database, Job) == []
 
 
 async def test_what_is_due_is_enqueued_once(database: Database) -> None:
@@ -93,7 +96,7 @@ async def test_a_due_time_passes_while_the_job_of_the_last_is_open(
     await timetable.enqueue_due()
     assert len(await rows(database, Job)) == 1
     assert (await schedule_of(database)).next_at > utc_now()
-    assert "a due time passes" in caplog.text
+    assert "run skipped" in caplog.text
     await change(database, job, status=Status.FAILED, finished_at=utc_now())
     await make_due(database, ago(1))
     await timetable.enqueue_due()
@@ -112,7 +115,7 @@ async def test_a_job_that_was_forgotten_holds_up_nothing(database: Database) -> 
 
 async def test_a_changed_schedule_waits_for_its_own_next_due_time(database: Database) -> None:
     await due_timetable(database, ago(1))
-    tasks.clear()
+    registry.clear()
     declare(timedelta(days=7))
     await Timetable(database).enqueue_due()
     schedule = await schedule_of(database)
@@ -123,42 +126,45 @@ async def test_a_changed_schedule_waits_for_its_own_next_due_time(database: Data
 
 async def test_what_the_code_has_no_more_is_left_alone(database: Database) -> None:
     await due_timetable(database, ago(1))
-    tasks.clear()
+    registry.clear()
     await Timetable(database).enqueue_due()
     assert await rows(database, Job) == []
 
 
-async def test_a_kept_timetable_enqueues_by_itself(database: Database, environ: Environ) -> None:
+async def test_a_relay_enqueues_and_sends_what_is_due(
+    database: Database, engine: FakeEngine, environ: Environ
+) -> None:
     environ(JOBS_RELAY_SECONDS="0.02")
     declare()
 
     async def is_due() -> bool:
         return await make_due(database, ago(1))
 
-    async def is_enqueued() -> bool:
-        return len(await rows(database, Job)) == 1
+    async def is_sent() -> bool:
+        return [job.id for job in await rows(database, Job)] == engine.sent != []
 
-    async with Timetable(database).kept():
+    async with Relay(database, engine).running():
         await eventually(is_due)
-        await eventually(is_enqueued)
+        await eventually(is_sent)
 
 
-async def test_a_kept_timetable_outlives_a_database_that_fails(
-    database: Database, environ: Environ, caplog: pytest.LogCaptureFixture
+async def test_a_timetable_that_fails_holds_up_no_other_job(
+    database: Database, engine: FakeEngine, environ: Environ, caplog: pytest.LogCaptureFixture
 ) -> None:
     environ(JOBS_RELAY_SECONDS="0.02")
-    timetable = await due_timetable(database, ago(1))
+    await due_timetable(database, ago(1))
     async with database.write.begin() as session:
         await session.execute(text("ALTER TABLE schedules RENAME TO elsewhere"))
+    job = await add_job(database)
 
-    async def has_complained() -> bool:
-        return "no schedule can be kept" in caplog.text
+    async def is_sent() -> bool:
+        return engine.sent == [job.id] and "scheduled tasks are not enqueued" in caplog.text
 
     async def is_enqueued() -> bool:
-        return len(await rows(database, Job)) == 1
+        return len(engine.sent) == 2
 
-    async with timetable.kept():
-        await eventually(has_complained)
+    async with Relay(database, engine).running():
+        await eventually(is_sent)
         async with database.write.begin() as session:
             await session.execute(text("ALTER TABLE elsewhere RENAME TO schedules"))
         await eventually(is_enqueued)

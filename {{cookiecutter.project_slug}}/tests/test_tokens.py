@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from app.db import Database
+from app.database import Database
 from app.jobs import Status
 from app.users.models import User
 from tests.conftest import Environ

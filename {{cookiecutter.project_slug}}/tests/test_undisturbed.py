@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from app.db import open_database, utc_now
+from app.database import open_database, utc_now
 from app.jobs import Job
 from app.settings import get_settings
 from tests.broker import Broker

@@ -5,8 +5,7 @@ import uuid
 import httpx
 import pytest
 
-from app import paging
-from app.db import Database
+from app.database import Database, paging
 from app.jobs import Job
 from app.users.models import User
 from tests.engine import FakeEngine
@@ -97,7 +96,7 @@ async def test_users_are_listed_in_pages_in_the_order_of_registration(
 async def test_a_long_list_is_not_counted_to_its_end(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paging, "MOST_COUNTED", 2)
+    monkeypatch.setattr(paging, "MAX_COUNT", 2)
     for number in range(3):
         await client.post("/users", json={**ADA, "email": f"user{number}@example.com"})
     page = (await client.get("/users")).json()

@@ -1,24 +1,21 @@
 """Tasks are functions: called here as such, with a real receiver at the other end."""
 
-import base64
-import hashlib
-import hmac
 import json
 import logging
 import smtplib
 import ssl
-import time
 import uuid
 from collections.abc import Iterator
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 import trustme
-from pydantic import ValidationError
+from standardwebhooks import Webhook
 
-from app import log
-from app.db import Database
-from app.uow import unit_of_work
+from app.database import Database
+from app.jobs import unit_of_work
+from app.telemetry import log
 from app.users.models import AuditEntry
 from app.users.tasks import push_webhook, send_welcome_email, write_audit_log
 from tests.conftest import Environ
@@ -29,8 +26,10 @@ from tests.receivers import (
     running_webhook_receiver,
 )
 from tests.rows import rows
+from tests.test_settings import PRODUCTION
 
 USER_ID = uuid.uuid4()
+WEBHOOK_SECRET = "whsec_c2VjcmV0"  # noqa: S105 - known to this test only
 USUAL_HEADERS = {
     *("Message-ID", "From", "To", "Subject"),
     *("Content-Type", "Content-Transfer-Encoding", "MIME-Version"),
@@ -47,7 +46,7 @@ def mail_server(environ: Environ) -> Iterator[MailServer]:
 @pytest.fixture
 def webhook_receiver(environ: Environ) -> Iterator[WebhookReceiver]:
     with running_webhook_receiver() as receiver:
-        environ(WEBHOOK_URL=receiver.url, WEBHOOK_SECRET="secret")
+        environ(WEBHOOK_URL=receiver.url, WEBHOOK_SECRET=WEBHOOK_SECRET)
         yield receiver
 
 
@@ -117,12 +116,6 @@ def test_a_mail_with_a_header_too_many_is_not_sent(
     assert mail_server.arrived == 0
 
 
-@pytest.mark.parametrize("emails", ["ada@example.com, eve@example.com", "ada@example.com\r\n", ""])
-def test_a_mail_to_anything_but_one_address_is_not_even_enqueued(emails: str) -> None:
-    with pytest.raises(ValidationError, match="not a valid email address"):
-        send_welcome_email.job(emails, "Ada Lovelace")
-
-
 def test_every_try_of_a_mail_has_the_message_id_of_the_job(
     mail_server: MailServer, environ: Environ
 ) -> None:
@@ -171,12 +164,24 @@ def test_a_mail_that_is_refused_is_a_failure(mail_server: MailServer) -> None:
         send_welcome_email("ada@example.com", "Ada Lovelace")
 
 
-def test_without_a_mail_server_the_mail_is_logged_without_whom_and_what_it_is_about(
-    caplog: pytest.LogCaptureFixture,
+def test_development_without_a_mail_server_writes_mails_to_files(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "app.mail"):
         send_welcome_email("ada@example.com", "Ada Lovelace")
-    assert caplog.messages == ["no SMTP_HOST, so nobody sends this mail to a***@example.com"]
+    [file] = (tmp_path / ".dev" / "mail").iterdir()
+    assert caplog.messages == [f"SMTP_HOST is not set: mail written to .dev/mail/{file.name}"]
+    message = message_from_bytes(file.read_bytes(), policy=policy.default)
+    assert (message["To"], message["Subject"]) == ("ada@example.com", "Welcome, Ada Lovelace")
+
+
+def test_production_without_a_mail_server_warns_that_a_mail_was_not_sent(
+    environ: Environ, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ(**{**PRODUCTION, "WEBHOOK_SECRET": ""})
+    with caplog.at_level(logging.WARNING, "app.mail"):
+        send_welcome_email("ada@example.com", "Ada Lovelace")
+    assert caplog.messages == ["SMTP_HOST is not set: mail to a***@example.com was not sent"]
 
 
 async def test_a_webhook_says_what_has_happened(webhook_receiver: WebhookReceiver) -> None:
@@ -198,12 +203,8 @@ async def test_a_webhook_is_signed_with_its_id_and_its_time(
     with log.bound(log.job_id, "the-job"):
         await push_webhook("user_registered", USER_ID, "ada@example.com", "Ada Lovelace")
     [webhook] = webhook_receiver.webhooks
-    sent_at = webhook.headers["Webhook-Timestamp"]
-    signed = b"the-job." + sent_at.encode() + b"." + webhook.body
-    signature = base64.b64encode(hmac.digest(b"secret", signed, hashlib.sha256)).decode()
     assert webhook.headers["Webhook-Id"] == "the-job"
-    assert webhook.headers["Webhook-Signature"] == f"v1,{signature}"
-    assert abs(time.time() - int(sent_at)) < 60
+    assert Webhook(WEBHOOK_SECRET).verify(webhook.body, webhook.headers)["event"]
 
 
 async def test_a_webhook_that_is_refused_is_a_failure_that_does_not_tell_the_url(

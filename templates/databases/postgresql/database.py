@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import URL, make_url
 
-from app.connections import create_engine
+from app.database.engines import create_engine
 from app.settings import get_settings
 from tests.ports import free_port
 

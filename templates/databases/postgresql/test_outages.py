@@ -10,8 +10,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from app import connections
-from app.db import Database, open_database
+from app.database import Database, engines, open_database
 from app.settings import get_settings
 from tests.conftest import Environ, client_of, eventually
 from tests.engine import FakeEngine
@@ -77,7 +76,7 @@ async def test_a_request_for_which_no_connection_is_free_is_asked_to_come_again(
     environ: Environ,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connections, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(engines, "WAIT_SECONDS", 0.05)
     async with client_with(app, engine, environ, DATABASE_POOL_SIZE="1") as client:
         async with locked_users(database):
             waits = asyncio.create_task(register(client))

@@ -9,8 +9,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import make_url, text
 
-from app import connections
-from app.db import Database, open_database
+from app.database import Database, engines, open_database
 from app.settings import get_settings
 from tests.conftest import client_of
 from tests.engine import FakeEngine
@@ -42,7 +41,7 @@ async def limit_pages(database: Database, count: int) -> None:
 async def test_a_writer_whose_turn_does_not_come_is_asked_to_come_again(
     app: FastAPI, database_url: str, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(engines, "WAIT_SECONDS", 0.05)
     async with (
         open_database(get_settings().database_url) as database,
         client_of(app, database, engine) as client,

@@ -1,4 +1,4 @@
-"""Puts the ids of jobs on Redis, where arq's workers take them up."""
+"""Puts the ids of jobs on Redis, for arq's workers."""
 
 import asyncio
 import json
@@ -18,19 +18,18 @@ from pydantic import RedisDsn
 from pydantic_settings import BaseSettings
 from redis.exceptions import RedisError
 
-from app.db import Database, open_database
+from app.database import Database, open_database
 from app.jobs import Job
-from app.jobs.perform import perform
-from app.jobs.relay import Relay
-from app.log import configure_logging
+from app.jobs.runtime import perform
 from app.settings import Settings, get_settings, read
-from app.tasks import tasks
+from app.tasks import registry
+from app.telemetry import configure_logging
 
 logger = logging.getLogger(__name__)
 
-REDIS_IS_AWAY = (RedisError, OSError)
-PATIENCE_SECONDS = 1
-# More than all workers together run at a time, and killed ones have left behind.
+REDIS_ERRORS = (RedisError, OSError)
+TIMEOUT_SECONDS = 1
+# More than what all workers run at a time and killed ones have left.
 HEAD_OF_QUEUE = 1000
 
 
@@ -38,9 +37,9 @@ class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
     redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
-    """Where the ids of jobs are queued."""
+    """Redis that queues the ids of jobs."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
-    """The queue's name: services that share a Redis differ in it."""
+    """Name of the queue. Services that share a Redis need different ones."""
 
 
 class ArqEngine:
@@ -48,24 +47,24 @@ class ArqEngine:
         self.redis = redis
 
     async def send(self, jobs: Sequence[Job]) -> None:
-        """As arq's own enqueue_job() does, but all at once."""
+        """Like arq's own enqueue_job(), but in one round trip."""
         now, expires_ms = timestamp_ms(), self.redis.expires_extra_ms
-        async with asyncio.timeout(PATIENCE_SECONDS), self.redis.pipeline() as pipe:
+        async with asyncio.timeout(TIMEOUT_SECONDS), self.redis.pipeline() as pipe:
             for position, job in enumerate(jobs):
-                # The message has an id of its own: arq drops a second one of the same id.
+                # A message has an id of its own: arq drops a second one with the same id.
                 message_id, arguments = uuid.uuid4().hex, (str(job.id),)
                 message = serialize_job(
                     run_job.__name__, arguments, {}, None, now, serializer=to_json
                 )
                 pipe.psetex(job_key_prefix + message_id, expires_ms, message)
-                # A thousandth of a millisecond keeps their order.
+                # The fraction of a millisecond keeps their order.
                 pipe.zadd(self.redis.default_queue_name, {message_id: now + position / 1000})
             await pipe.execute()
 
     async def waiting(self) -> int:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             queue = self.redis.default_queue_name
-            # In this order, a job that is finished meanwhile counts as one that waits.
+            # In this order, a job that ends meanwhile counts as waiting.
             sent = int(await self.redis.zcard(queue))
             oldest = await self.redis.zrange(queue, 0, HEAD_OF_QUEUE - 1)
             keys = [in_progress_key_prefix.encode() + message for message in oldest]
@@ -74,12 +73,12 @@ class ArqEngine:
 
 @asynccontextmanager
 async def connect(database: Database) -> AsyncIterator[ArqEngine]:
-    """Connects when there is something to say: the service starts and serves without Redis."""
+    """Connects at the first use: the service starts and serves without Redis."""
     settings = read(BrokerSettings)
     redis = ArqRedis.from_url(
         str(settings.redis_url),
-        socket_timeout=PATIENCE_SECONDS,
-        socket_connect_timeout=PATIENCE_SECONDS,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
     )
     redis.default_queue_name = settings.jobs_queue
     redis.job_serializer = to_json
@@ -93,40 +92,39 @@ def to_json(message: dict[str, Any]) -> bytes:
 
 
 async def run_job(ctx: dict[Any, Any], job_id: str) -> None:
-    released = await perform(ctx["database"], uuid.UUID(job_id))
-    await Relay(ctx["database"], ctx["engine"]).hand_over(released)
+    await perform(ctx["database"], uuid.UUID(job_id))
 
 
 class PatientWorker(Worker):
-    """arq's own ends when Redis is away; this one keeps its jobs running and asks again."""
+    """arq's own ends when Redis is unavailable. This one keeps its jobs and retries."""
 
     async def main(self) -> None:
         async for _ in poll(self.poll_delay_s):
             try:
                 await self._poll_iteration()
-            except REDIS_IS_AWAY as error:
-                logger.warning("Redis does not answer: %r", error)
-                await asyncio.sleep(PATIENCE_SECONDS)
+            except REDIS_ERRORS as error:
+                logger.warning("Redis is unavailable: %r", error)
+                await asyncio.sleep(TIMEOUT_SECONDS)
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         try:
             for garbage in [job_id for job_id in job_ids if not job_id.isascii()]:
-                logger.error("no job, and so dropped from the queue: %r", garbage)
+                logger.error("dropped a message that is not a job: %r", garbage)
                 await self.pool.zrem(self.queue_name, garbage)
                 job_ids.remove(garbage)
             await super().start_jobs(job_ids)
-        except REDIS_IS_AWAY:
-            # Else the job that it could not start would keep its place in the worker.
+        except REDIS_ERRORS:
+            # Otherwise the job that did not start would occupy a slot of the worker.
             self._release_sem_dec_counter_on_complete()
             raise
 
 
 async def work() -> None:
-    longest = max(task.timeout for task in tasks.values())
+    longest = max(task.timeout for task in registry.values())
     async with open_database(get_settings().database_url) as database, connect(database) as engine:
         worker = PatientWorker(
             [run_job],
-            ctx={"database": database, "engine": engine},
+            ctx={"database": database},
             redis_pool=engine.redis,
             queue_name=engine.redis.default_queue_name,
             queue_read_limit=HEAD_OF_QUEUE,
@@ -135,20 +133,20 @@ async def work() -> None:
             job_deserializer=json.loads,
             keep_result=0,
             max_tries=1,
-            # perform() keeps the tasks' own limits.
+            # perform() applies the timeout of the task.
             job_timeout=longest + timedelta(seconds=30),
             job_completion_wait=25,
             health_check_interval=10,
         )
-        logger.info("the worker is ready")
+        logger.info("worker ready")
         with suppress(asyncio.CancelledError):
             await worker.async_run()
-        with suppress(*REDIS_IS_AWAY):
+        with suppress(*REDIS_ERRORS):
             await worker.close()
 
 
 class WorkerHealth:
-    """Where `arq --check` looks for a sign of life."""
+    """For `arq --check`."""
 
     redis_settings = RedisSettings.from_dsn(str(read(BrokerSettings).redis_url))
     queue_name = read(BrokerSettings).jobs_queue
@@ -156,6 +154,6 @@ class WorkerHealth:
 
 if __name__ == "__main__":
     configure_logging(get_settings())
-    # The service writes its own lines per job, and arq warns of messages that nobody misses.
+    # The service logs jobs itself, and arq warns of messages that are not missed.
     logging.getLogger("arq").setLevel(logging.ERROR)
     asyncio.run(work())

@@ -1,4 +1,4 @@
-"""Puts the ids of jobs on a broker, where Celery's workers take them up."""
+"""Puts the ids of jobs on a broker, for Celery's workers."""
 
 import asyncio
 import logging
@@ -17,29 +17,28 @@ from kombu import Connection
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from app.db import Database, open_database
+from app.database import Database, open_database
 from app.jobs import Job
-from app.jobs.perform import perform
-from app.jobs.relay import Relay
-from app.log import configure_logging
+from app.jobs.runtime import perform
 from app.settings import Settings, get_settings, read
-from app.tasks import tasks
+from app.tasks import registry
+from app.telemetry import configure_logging
 
 logger = logging.getLogger(__name__)
-PATIENCE_SECONDS = 2
-REDIS_FAILS_SOON = {"max_retries": 0, "socket_timeout": 1, "socket_connect_timeout": 1}
-RABBITMQ_FAILS_SOON = {"confirm_publish": True, "read_timeout": 1, "write_timeout": 1}
+TIMEOUT_SECONDS = 2
+REDIS_OPTIONS = {"max_retries": 0, "socket_timeout": 1, "socket_connect_timeout": 1}
+RABBITMQ_OPTIONS = {"confirm_publish": True, "read_timeout": 1, "write_timeout": 1}
 
 
 class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
     redis_url: str = "redis://localhost:6379/0"
-    """Where the ids of jobs are queued."""
+    """Redis that queues the ids of jobs."""
     broker_url: str = Field(default_factory=lambda given: given["redis_url"])
-    """Any other broker that Celery speaks, such as `amqp://`; not set: that of `REDIS_URL`."""
+    """Another broker that Celery supports, such as `amqp://`. Default: `REDIS_URL`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
-    """The queue's name: services that share a broker differ in it."""
+    """Name of the queue. Services that share a broker need different ones."""
 
 
 class CeleryEngine:
@@ -47,7 +46,7 @@ class CeleryEngine:
         self._producer = producer
 
     async def send(self, jobs: Sequence[Job]) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await asyncio.to_thread(self._send, [str(job.id) for job in jobs])
 
     def _send(self, ids: Sequence[str]) -> None:
@@ -55,7 +54,7 @@ class CeleryEngine:
             self._producer.send_task(run_job.name, [job_id])
 
     async def waiting(self) -> int:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await asyncio.to_thread(self._count)
 
     def _count(self) -> int:
@@ -72,7 +71,7 @@ class CeleryEngine:
 
 @asynccontextmanager
 async def connect(database: Database) -> AsyncIterator[CeleryEngine]:
-    """Connects when it must, and gives up soon: the service starts and serves without a broker."""
+    """Connects at the first use: the service starts and serves without a broker."""
     settings = read(BrokerSettings)
     producer = Celery(
         broker=settings.broker_url,
@@ -80,9 +79,9 @@ async def connect(database: Database) -> AsyncIterator[CeleryEngine]:
         task_default_queue=settings.jobs_queue,
         task_publish_retry=False,
         broker_connection_timeout=1,
-        broker_transport_options=REDIS_FAILS_SOON | RABBITMQ_FAILS_SOON,
+        broker_transport_options=REDIS_OPTIONS | RABBITMQ_OPTIONS,
     )
-    # This imports much, and connects nothing: the first request should not have to wait for it.
+    # Imports now what the first request would have to wait for. It does not connect.
     producer.connection_for_write()
     try:
         yield CeleryEngine(producer)
@@ -91,23 +90,22 @@ async def connect(database: Database) -> AsyncIterator[CeleryEngine]:
 
 
 class WorkerProcess:
-    """What lives as long as a process of the worker: its event loop, and the database."""
+    """What each process of the worker has: an event loop, and the database."""
 
     runner = asyncio.Runner()
     _opened = AsyncExitStack()
 
     def start(self, **_: object) -> None:
-        # Who stops a worker may signal all its processes: the first one lets the others finish.
+        # A supervisor may signal every process of a worker. The main one waits for the others.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.runner.run(self._open())
 
     async def _open(self) -> None:
         database = open_database(get_settings().database_url)
         self._database = await self._opened.enter_async_context(database)
-        self._engine = await self._opened.enter_async_context(connect(self._database))
 
     async def perform(self, job_id: uuid.UUID) -> None:
-        await Relay(self._database, self._engine).hand_over(await perform(self._database, job_id))
+        await perform(self._database, job_id)
 
     def stop(self, **_: object) -> None:
         with self.runner:
@@ -115,7 +113,7 @@ class WorkerProcess:
 
 
 class PatientConsumer(Consumer):
-    """Celery's own gives up a broker that is away, and ends at a message that it cannot read."""
+    """Celery's own gives up an unavailable broker, and ends at a message that it cannot read."""
 
     def start(self) -> None:
         self.connection_errors += (ValueError, LookupError, TypeError)  # type: ignore[attr-defined] # untyped
@@ -123,7 +121,7 @@ class PatientConsumer(Consumer):
 
     def ensure_connected(self, conn: Connection) -> Connection:
         def say(error: Exception, _: float) -> None:
-            logger.warning("the broker does not answer: %r", error)
+            logger.warning("the broker is unavailable: %r", error)
 
         conn.ensure_connection(say, interval_start=1, interval_step=0, callback=maybe_shutdown)
         return super().ensure_connected(conn)
@@ -140,7 +138,7 @@ celery = Celery(
     broker=read(BrokerSettings).broker_url,
     accept_content=["json"],
     task_default_queue=read(BrokerSettings).jobs_queue,
-    task_time_limit=int(max(task.timeout for task in tasks.values()).total_seconds()) + 30,
+    task_time_limit=int(max(task.timeout for task in registry.values()).total_seconds()) + 30,
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_consumer=f"{__name__}:{PatientConsumer.__name__}",
     worker_prefetch_multiplier=1,

@@ -1,4 +1,4 @@
-"""Puts the ids of jobs on a broker, where Dramatiq's workers take them up."""
+"""Puts the ids of jobs on a broker, for Dramatiq's workers."""
 
 import asyncio
 import logging
@@ -25,20 +25,19 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from app.db import Database, open_database
+from app.database import Database, open_database
 from app.jobs import Job
-from app.jobs.perform import perform
-from app.jobs.relay import Relay
-from app.log import configure_logging
+from app.jobs.runtime import perform
 from app.settings import Settings, get_settings, read
-from app.tasks import tasks
+from app.tasks import registry
+from app.telemetry import configure_logging
 
 logger = logging.getLogger(__name__)
 
 BrokerUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "amqp", "amqps"])]
-BROKER_IS_AWAY = (RedisError, AMQPError, OSError)
-PATIENCE_SECONDS = 2
-RABBITMQ_FAILS_SOON = (
+BROKER_ERRORS = (RedisError, AMQPError, OSError)
+TIMEOUT_SECONDS = 2
+RABBITMQ_OPTIONS = (
     "connection_attempts=1&socket_timeout=1&stack_timeout=1&blocked_connection_timeout=1"
     "&heartbeat=5"
 )
@@ -48,20 +47,20 @@ class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
     redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
-    """Where the ids of jobs are queued."""
+    """Redis that queues the ids of jobs."""
     broker_url: BrokerUrl = Field(default_factory=lambda given: given["redis_url"])
-    """RabbitMQ, by `amqp://`, or another Redis; not set: that of `REDIS_URL`."""
+    """RabbitMQ (`amqp://`) or another Redis. Default: `REDIS_URL`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
-    """The queue's name: services that share a broker differ in it."""
+    """Name of the queue. Services that share a broker need different ones."""
 
 
 class WorkerProcess(Middleware):
-    """What lives as long as a worker, on its event loop: the database."""
+    """What a worker has on its event loop: the database."""
 
     _opened = AsyncExitStack()
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        # What a worker has fetched beyond what it runs would count as lost.
+        # What a worker fetches beyond what it runs would count as lost.
         worker.queue_prefetch = worker.worker_threads
         async_to_sync(self._open)()
 
@@ -71,15 +70,13 @@ class WorkerProcess(Middleware):
     async def _open(self) -> None:
         database = open_database(get_settings().database_url)
         self._database = await self._opened.enter_async_context(database)
-        self._engine = await self._opened.enter_async_context(connect(self._database))
 
     async def perform(self, job_id: uuid.UUID) -> None:
-        released = await perform(self._database, job_id)
-        await Relay(self._database, self._engine).hand_over(released)
+        await perform(self._database, job_id)
 
 
 class PatientConsumer(_RedisConsumer):
-    """Dramatiq's own sleeps beside free threads, and drops all it has at what it cannot read."""
+    """Dramatiq's own sleeps while threads are free, and ends at a message that it cannot read."""
 
     def __init__(self, broker: RedisBroker, queue_name: str, prefetch: int, timeout: int) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call] # untyped
@@ -97,7 +94,7 @@ class PatientConsumer(_RedisConsumer):
         try:
             return super().__next__()  # type: ignore[no-untyped-call, no-any-return] # untyped
         except DecodeError as error:
-            logger.error("no message, and so dropped from the queue: %r", error.data)
+            logger.error("dropped a message that cannot be read: %r", error.data)
             messages = f"{self.broker.namespace}:{self.queue_name}.msgs"
             for message_id, found in self.broker.client.hscan_iter(messages):
                 if found == error.data:
@@ -110,9 +107,9 @@ class PatientRedisBroker(RedisBroker):
 
 
 def open_broker(url: str, *middleware: Middleware) -> RedisBroker | RabbitmqBroker:
-    """Connects when it must, and gives up soon: the service starts and serves without a broker."""
+    """Connects at the first use: the service starts and serves without a broker."""
     if url.startswith("amqp"):
-        url += f"{'&' if '?' in url else '?'}{RABBITMQ_FAILS_SOON}"
+        url += f"{'&' if '?' in url else '?'}{RABBITMQ_OPTIONS}"
         return RabbitmqBroker(url=url, middleware=[*middleware], confirm_delivery=True)
     redis = Redis.from_url(
         url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
@@ -122,7 +119,7 @@ def open_broker(url: str, *middleware: Middleware) -> RedisBroker | RabbitmqBrok
 
 queue = read(BrokerSettings).jobs_queue
 process = WorkerProcess()
-# No middleware that retries or limits: perform() and the ledger do.
+# No middleware for retries or limits: perform() and the ledger do that.
 broker = open_broker(str(read(BrokerSettings).broker_url), AsyncIO(), process)
 dramatiq.set_broker(broker)
 
@@ -147,11 +144,11 @@ def count_waiting() -> int:
 
 class DramatiqEngine:
     async def send(self, jobs: Sequence[Job]) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await asyncio.to_thread(lambda: [run_job.send(str(job.id)) for job in jobs])
 
     async def waiting(self) -> int:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await asyncio.to_thread(count_waiting)
 
 
@@ -161,7 +158,7 @@ async def connect(database: Database) -> AsyncIterator[DramatiqEngine]:
 
 
 def work() -> None:
-    # A signal may come while its arrival is waited for: an Event would then wait for itself.
+    # Not an Event: its set() in a signal handler can deadlock with its wait().
     stop = SimpleQueue[int]()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stop.put(number))
@@ -169,21 +166,21 @@ def work() -> None:
         try:
             count_waiting()
             break
-        except BROKER_IS_AWAY as error:
-            logger.warning("the broker does not answer: %r", error)
+        except BROKER_ERRORS as error:
+            logger.warning("the broker is unavailable: %r", error)
         with suppress(Empty):
             stop.get(timeout=1)
             return
     worker = dramatiq.Worker(broker, worker_timeout=100)
     worker.start()
-    logger.info("the worker is ready")
+    logger.info("worker ready")
     stop.get()
-    longest = max(task.timeout for task in tasks.values())
+    longest = max(task.timeout for task in registry.values())
     worker.stop(timeout=int(longest.total_seconds() + 5) * 1000)
 
 
 if __name__ == "__main__":
     configure_logging(get_settings())
-    # The service writes its own lines per job.
+    # The service logs jobs itself.
     logging.getLogger("dramatiq").setLevel(logging.WARNING)
     work()

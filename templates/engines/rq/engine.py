@@ -1,4 +1,4 @@
-"""Puts the ids of jobs on Redis, where RQ's workers take them up."""
+"""Puts the ids of jobs on Redis, for RQ's workers."""
 
 import asyncio
 import importlib
@@ -19,20 +19,19 @@ from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from app.db import Database, open_database
+from app.database import Database, open_database
 from app.jobs import Job
-from app.jobs.perform import perform
-from app.jobs.relay import Relay
-from app.log import configure_logging
+from app.jobs.runtime import perform
 from app.settings import Settings, get_settings, read
-from app.tasks import tasks
+from app.tasks import registry
+from app.telemetry import configure_logging
 
 logger = logging.getLogger(__name__)
 
-REDIS_IS_AWAY = (RedisError, OSError)
-PATIENCE_SECONDS = 2
-FAILS_SOON = {"socket_timeout": 1, "socket_connect_timeout": 1}
-# A worker asks for a job for five seconds at a time: RQ takes 15 off, and adds 10 to wait for it.
+REDIS_ERRORS = (RedisError, OSError)
+TIMEOUT_SECONDS = 2
+REDIS_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
+# A worker waits for a job for five seconds at a time: RQ subtracts 15, and allows 10 more.
 WORKER_TTL = 20
 
 
@@ -40,18 +39,18 @@ class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
     redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
-    """Where the ids of jobs are queued."""
+    """Redis that queues the ids of jobs."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
-    """The queue's name: services that share a Redis differ in it."""
+    """Name of the queue. Services that share a Redis need different ones."""
 
 
 settings = read(BrokerSettings)
 
 
 def open_queue() -> Queue:
-    redis = Redis.from_url(str(settings.redis_url), **FAILS_SOON, retry=Retry(NoBackoff(), 0))
-    # perform() keeps the tasks' own limits.
-    longest = int(max(task.timeout for task in tasks.values()).total_seconds()) + 30
+    redis = Redis.from_url(str(settings.redis_url), **REDIS_OPTIONS, retry=Retry(NoBackoff(), 0))
+    # perform() applies the timeout of the task.
+    longest = int(max(task.timeout for task in registry.values()).total_seconds()) + 30
     return Queue(settings.jobs_queue, redis, longest, serializer=JSONSerializer)
 
 
@@ -60,7 +59,7 @@ class RqEngine:
         self._queue = queue
 
     async def send(self, jobs: Sequence[Job]) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await asyncio.to_thread(self._send, [str(job.id) for job in jobs])
 
     def _send(self, ids: Sequence[str]) -> None:
@@ -68,13 +67,13 @@ class RqEngine:
             self._queue.enqueue_call(run_job, (job_id,), result_ttl=0, failure_ttl=3600)
 
     async def waiting(self) -> int:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await asyncio.to_thread(len, self._queue)
 
 
 @asynccontextmanager
 async def connect(database: Database) -> AsyncIterator[RqEngine]:
-    """Connects when there is something to say: the service starts and serves without Redis."""
+    """Connects at the first use: the service starts and serves without Redis."""
     queue = open_queue()
     try:
         yield RqEngine(queue)
@@ -83,7 +82,7 @@ async def connect(database: Database) -> AsyncIterator[RqEngine]:
 
 
 class WorkerProcess:
-    """What lives as long as the worker: its event loop, and the database."""
+    """What the worker has: an event loop, and the database."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
@@ -99,14 +98,12 @@ class WorkerProcess:
     async def _open(self) -> None:
         database = open_database(get_settings().database_url)
         self._database = await self._opened.enter_async_context(database)
-        self._engine = await self._opened.enter_async_context(connect(self._database))
 
     def run(self, job_id: uuid.UUID) -> None:
         self._runner.run(self._perform(job_id))
 
     async def _perform(self, job_id: uuid.UUID) -> None:
-        released = await perform(self._database, job_id)
-        await Relay(self._database, self._engine).hand_over(released)
+        await perform(self._database, job_id)
 
 
 process = WorkerProcess()
@@ -117,7 +114,7 @@ def run_job(job_id: str) -> None:
 
 
 class PatientWorker(SimpleWorker):
-    """RQ's own asks ever more seldom for a Redis that is away."""
+    """RQ's own waits longer and longer for an unavailable Redis."""
 
     max_connection_wait_time = 1
     is_told_to_stop = False
@@ -128,11 +125,11 @@ class PatientWorker(SimpleWorker):
 
 
 def work() -> None:
-    """Takes one job at a time, until it is told to stop."""
+    """Run one job at a time, until a signal."""
     with process:
-        logger.info("the worker is ready")
+        logger.info("worker ready")
         while True:
-            # While Redis is away, no worker of RQ listens to them.
+            # While Redis is unavailable, RQ's worker does not handle them.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: sys.exit())
             try:
@@ -142,15 +139,15 @@ def work() -> None:
                 worker.work(logging_level=None)
                 if worker.is_told_to_stop:
                     return
-            except REDIS_IS_AWAY as error:
-                logger.warning("Redis does not answer: %r", error)
+            except REDIS_ERRORS as error:
+                logger.warning("Redis is unavailable: %r", error)
             time.sleep(1)
 
 
 if __name__ == "__main__":
     configure_logging(get_settings())
-    # The service writes its own lines per job; RQ has set a level for its worker's.
+    # The service logs jobs itself. RQ sets a level for the logger of its worker.
     for repeating in ("rq", "rq.worker"):
         logging.getLogger(repeating).setLevel(logging.WARNING)
-    # Not this copy of the module: the one of this name, in which RQ looks for run_job.
-    importlib.import_module("app.jobs.engine").work()
+    # Not this copy of the module, __main__: RQ looks for run_job in the one of this name.
+    importlib.import_module("app.engine").work()

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from app.jobs import Job
-from app.jobs.relay import Relay
+from app.jobs.runtime.relay import Relay
 
 
 def pass_by(place: str) -> None:

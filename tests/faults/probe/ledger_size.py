@@ -12,18 +12,18 @@ from typing import Any
 
 from sqlalchemy import Engine, event, text
 
-from app.db import Database, open_database, utc_now
+from app.database import Database, open_database, utc_now
 from app.jobs import Job, Status
 from app.jobs.housekeeping import prune_jobs
-from app.jobs.perform import perform
-from app.jobs.relay import Relay
+from app.jobs.runtime import perform
+from app.jobs.runtime.relay import Relay
 from app.jobs.routes import list_jobs
 from app.jobs.schemas import JobFilter
-from app.jobs.timetable import Timetable
+from app.jobs.runtime.timetable import Timetable
 from app.probe.many import MANY, STATISTICS
-from app.schema import migrate
+from app.database.migrations import migrate
 from app.settings import get_settings
-from app.uow import unit_of_work
+from app.jobs import unit_of_work
 from app.users.tasks import write_audit_log
 
 EXPLAIN = {"postgresql": "EXPLAIN (COSTS OFF)", "sqlite": "EXPLAIN QUERY PLAN"}

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from app.jobs import Job
 from app.settings import get_settings
-from app.tasks import tasks
-from app.uow import unit_of_work
+from app.tasks import registry
+from app.jobs import unit_of_work
 
 router = APIRouter()
 
@@ -34,7 +34,7 @@ async def enqueue(batch: Batch, request: Request, background: BackgroundTasks) -
         for number in batch.numbers:
             uow.enqueue(task, number, *batch.arguments)
     if batch.sender == "request":
-        background.add_task(request.state.relay.hand_over, uow.in_hand)
+        background.add_task(request.state.relay.dispatch, uow.in_hand)
     return [job.id for job in uow.jobs]
 
 
@@ -55,5 +55,5 @@ async def deliver(delivery: Delivery, request: Request) -> None:
 @router.post("/locks")
 async def lock(ids: list[uuid.UUID], request: Request) -> None:
     """Fails while another process holds one of the rows, or the whole database."""
-    async with request.state.database.turn_to_write() as session:
+    async with request.state.database.begin_write() as session:
         await session.scalars(select(Job).where(Job.id.in_(ids)).with_for_update(nowait=True))

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.jobs import task
-from app.tasks import tasks
+from app.tasks import registry
 
 # Else, at the time of its schedule, its job would be counted among those of the tests.
 tasks["prune_jobs"] = replace(tasks["prune_jobs"], rule=None)

@@ -1,61 +1,29 @@
-"""How a function becomes a task."""
+"""@task: how a function becomes a task."""
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Concatenate, TypeVar, overload
+from typing import Any, Concatenate, Protocol, overload
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from app.jobs.schedule import Rule, rule_of
-from app.jobs.task import Arguments, Result, Supplied, Task, tasks
+from app.jobs.schedule import rule_of
+from app.jobs.task import Arguments, Result, Task, registry
+from app.jobs.uow import UnitOfWork
 
-SuppliedType = TypeVar("SuppliedType", bound=Supplied)
 
-
-@dataclass(frozen=True)
-class Declaration:
-    max_tries: int
-    timeout: timedelta
-    rule: Rule | None
+class Declare(Protocol):
+    """A task is enqueued without the unit of work that it takes."""
 
     @overload
     def __call__(
-        self, function: Callable[Concatenate[SuppliedType, Arguments], Result], /
-    ) -> Task[Arguments, Concatenate[SuppliedType, Arguments], Result]: ...
+        self, function: Callable[Concatenate[UnitOfWork, Arguments], Result], /
+    ) -> Task[Arguments, Concatenate[UnitOfWork, Arguments], Result]: ...
 
     @overload
     def __call__(
         self, function: Callable[Arguments, Result], /
     ) -> Task[Arguments, Arguments, Result]: ...
-
-    def __call__(self, function: Callable[..., Any], /) -> Task[..., ..., Any]:
-        name = function.__name__
-        if name in tasks:
-            raise TypeError(f"there are two tasks of the name {name}")
-        signature = inspect.signature(function)
-        parameters = list(signature.parameters.values())
-        is_async = inspect.iscoroutinefunction(function)
-        is_supplied = bool(parameters) and _is_supplied(parameters[0])
-        if is_supplied and not is_async:
-            raise TypeError(f"{name} asks for a unit of work, so it must be async")
-        signature = signature.replace(parameters=parameters[is_supplied:])
-        if self.rule and signature.parameters:
-            raise TypeError(f"{name} has a schedule, so it can have no arguments")
-        task: Task[..., ..., Any] = Task(
-            name=name,
-            function=function,
-            arguments=_model_of(name, signature),
-            signature=signature,
-            is_async=is_async,
-            is_supplied=is_supplied,
-            max_tries=self.max_tries,
-            timeout=self.timeout,
-            rule=self.rule,
-        )
-        tasks[name] = task
-        return task
 
 
 def task(
@@ -64,16 +32,40 @@ def task(
     timeout: timedelta = timedelta(seconds=30),
     every: timedelta | None = None,
     cron: str | None = None,
-) -> Declaration:
-    """Declare a task. It may run more than once, so what it does elsewhere must bear that.
+) -> Declare:
+    """Declare a task. It must be idempotent: it may run more than once.
 
-    With a period, or a cron expression in UTC, it is enqueued by itself too.
+    `every` or `cron` (in UTC) also enqueue it on a schedule.
     """
-    return Declaration(max_tries, timeout, rule_of(every, cron))
+    rule = rule_of(every, cron)
 
+    def declare(function: Callable[..., Any], /) -> Any:  # noqa: ANN401 - it is typed by Declare
+        name = function.__name__
+        if name in registry:
+            raise TypeError(f"there are two tasks named {name}")
+        signature = inspect.signature(function, eval_str=True)
+        parameters = list(signature.parameters.values())
+        is_async = inspect.iscoroutinefunction(function)
+        takes_uow = bool(parameters) and parameters[0].annotation is UnitOfWork
+        if takes_uow and not is_async:
+            raise TypeError(f"{name} takes a unit of work, so it must be async")
+        signature = signature.replace(parameters=parameters[takes_uow:])
+        if rule and signature.parameters:
+            raise TypeError(f"{name} has a schedule, so it must not have arguments")
+        registry[name] = Task(
+            name=name,
+            function=function,
+            arguments=_model_of(name, signature),
+            signature=signature,
+            is_async=is_async,
+            takes_uow=takes_uow,
+            max_tries=max_tries,
+            timeout=timeout,
+            rule=rule,
+        )
+        return registry[name]
 
-def _is_supplied(parameter: inspect.Parameter) -> bool:
-    return inspect.isclass(parameter.annotation) and issubclass(parameter.annotation, Supplied)
+    return declare
 
 
 def _model_of(name: str, signature: inspect.Signature) -> type[BaseModel]:

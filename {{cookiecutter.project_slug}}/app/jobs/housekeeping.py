@@ -1,4 +1,4 @@
-"""Jobs that ended long ago are forgotten."""
+"""Deletes jobs that ended long ago."""
 
 import logging
 from collections import Counter
@@ -7,10 +7,9 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.orm import aliased
 
-from app.db import utc_now
-from app.jobs import Job, Status, task
+from app.database import utc_now
+from app.jobs import Job, Status, UnitOfWork, task
 from app.settings import get_settings
-from app.uow import UnitOfWork
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +18,7 @@ BATCH = 1000
 
 @task(cron="30 3 * * *")
 async def prune_jobs(uow: UnitOfWork) -> None:
-    """A batch per job, each a short transaction, so that nobody waits long for a turn to write."""
+    """One batch per job: a short transaction does not keep others from writing."""
     old = (
         select(Job.id)
         .where(_is_old(), ~_is_followed())
@@ -31,7 +30,7 @@ async def prune_jobs(uow: UnitOfWork) -> None:
     pruned = delete(Job).where(Job.id.in_(select(old.c.id))).returning(Job.status)
     if found := Counter((await uow.session.scalars(pruned)).all()):
         logger.info("jobs pruned", extra={status.value: found[status] for status in found})
-        # Perhaps there are more, or some were followed by these.
+        # There may be more, or jobs that only these followed.
         uow.enqueue(prune_jobs)
 
 
@@ -40,7 +39,7 @@ def _is_old() -> ColumnElement[bool]:
     succeeded_by = utc_now() - timedelta(days=settings.jobs_retention_days)
     failed_by = utc_now() - timedelta(days=settings.jobs_failed_retention_days)
     return and_(
-        # All that an index can tell.
+        # The condition that an index supports.
         Job.finished_at < max(succeeded_by, failed_by),
         or_(
             and_(Job.status == Status.SUCCEEDED, Job.finished_at < succeeded_by),

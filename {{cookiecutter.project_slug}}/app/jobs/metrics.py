@@ -1,12 +1,12 @@
-"""Jobs in figures: read from the ledger, so they are the same on every engine.
+"""Metrics of jobs, read from the jobs table: they are the same on every engine.
 
-Every web process gives those of the whole service, whoever has run the jobs.
+Each web process reports the jobs of the whole service, whichever process runs them.
 """
 
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,14 +15,13 @@ from sqlalchemy import Executable, Row, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.db import Database, utc_now
+from app.database import Database, utc_now
 from app.jobs.models import NOT_SUCCEEDED, Job, Status
-from app.tasks import tasks
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 3
-# An outcome may be seen later than it says: commits take a while, and clocks differ.
+TIMEOUT_SECONDS = 3
+# A row may become visible after its finished_at: commits take time, and clocks differ.
 OVERLAP = timedelta(seconds=30)
 SHOWN = (Status.QUEUED, Status.RUNNING, Status.FAILED)
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
@@ -45,7 +44,7 @@ def not_succeeded(now: datetime) -> Executable:
             func.min(case((is_due, could_start_at), (is_running, Job.started_at))).label("since"),
         )
         .outerjoin(before, before.id == Job.after_id)
-        # The second says nothing new, but shows SQLite which index is the small one.
+        # The second is implied, but leads SQLite to the small index.
         .where(Job.status.in_(SHOWN), NOT_SUCCEEDED)
         .group_by(Job.task, Job.status)
     )
@@ -62,27 +61,29 @@ def outcomes(since: datetime) -> Executable:
 
 
 def seconds(begin: datetime, end: datetime) -> float:
-    # Negative between two clocks that differ.
+    # It would be negative if two clocks differ.
     return max((end - begin).total_seconds(), 0)
 
 
 class JobMetrics:
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, says: str, *labels: str) -> Gauge:
-            return Gauge(name, says, labels, registry=registry)
+    def __init__(self, registry: CollectorRegistry, tasks: Iterable[str]) -> None:
+        self._tasks = tuple(tasks)
 
-        def histogram(name: str, says: str, *labels: str) -> Histogram:
-            return Histogram(name, says, labels, buckets=BUCKETS, registry=registry)
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
 
-        self._up = gauge("jobs_up", "Whether the ledger could be read: if not, no gauge follows")
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(name, text, labels, buckets=BUCKETS, registry=registry)
+
+        self._up = gauge("jobs_up", "0 if the jobs table cannot be read: gauges are omitted")
         self._jobs = gauge("jobs", "Jobs that have not succeeded", "task", "status")
         self._due = gauge("jobs_due", "Queued jobs that could start now", "task")
         self._retrying = gauge("jobs_retrying", "Queued jobs that have failed before", "task")
         self._oldest = gauge("jobs_oldest_age_seconds", "Longest due, or running", "task", "status")
         self._runs = histogram("job_run_duration_seconds", "Last tries", "task", "outcome")
-        self._waits = histogram("job_wait_duration_seconds", "Due until started", "task")
-        # A series that was born with its first failure would show no increase.
-        for task in tasks:
+        self._waits = histogram("job_wait_duration_seconds", "Time from due to started", "task")
+        # A series that begins with its first failure would show no increase.
+        for task in self._tasks:
             self._waits.labels(task)
             for outcome in (Status.SUCCEEDED, Status.FAILED):
                 self._runs.labels(task, outcome)
@@ -91,21 +92,21 @@ class JobMetrics:
         self._turn = asyncio.Lock()
 
     async def update(self, database: Database) -> None:
-        """Read what is open, and what has ended since the last time."""
+        """Read the open jobs, and those that ended since the last update."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS), self._turn, database.stream() as session:
+            async with asyncio.timeout(TIMEOUT_SECONDS), self._turn, database.stream() as session:
                 await self._count_outcomes(session)
                 now = utc_now()
                 found = (await session.execute(not_succeeded(now))).all()
         except Exception as error:
-            logger.warning("the ledger gives no metrics: %r", error)
+            logger.warning("metrics of jobs are not available: %r", error)
             self._clear()
         else:
             self._clear()
             self._show(now, found)
 
     async def _count_outcomes(self, session: AsyncSession) -> None:
-        """Each one once; a job that is retried has another one."""
+        """Count each outcome once. A retried job has several."""
         rows = await session.stream(outcomes(self._since))
         async for row in rows:
             outcome = (row.id, row.attempts)
@@ -115,7 +116,7 @@ class JobMetrics:
                 self._waits.labels(row.task).observe(seconds(row.could_start_at, started_at))
                 ran = seconds(started_at, row.finished_at)
                 self._runs.labels(row.task, row.status).observe(ran)
-            # A clock that is ahead must not hide what others write.
+            # A clock that is ahead must not hide the rows of other processes.
             self._newest = max(self._newest, min(row.finished_at, utc_now()))
         since = self._since
         self._counted = {key: at for key, at in self._counted.items() if at > since}
@@ -131,7 +132,7 @@ class JobMetrics:
 
     def _show(self, now: datetime, found: Sequence[Row[Any]]) -> None:
         self._up.set(1)
-        for task in tasks:
+        for task in self._tasks:
             self._due.labels(task).set(0)
             self._retrying.labels(task).set(0)
             self._jobs.labels(task, Status.FAILED).set(0)

@@ -1,19 +1,19 @@
-"""When a task is due by itself: after a period, or as a cron expression says. All in UTC."""
+"""When a scheduled task is due: at multiples of a period, or by a cron expression. All in UTC."""
 
 from datetime import UTC, datetime, timedelta
 
 from cronsim import CronSim, CronSimError
 
-from app.db import utc_now
+from app.database import utc_now
 
 Rule = timedelta | str
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SHORTEST = timedelta(seconds=1)
+MIN_PERIOD = timedelta(seconds=1)
 
 
 def next_after(rule: Rule, moment: datetime) -> datetime:
-    """The same for every process that asks: a period is counted from 1970, not from a start."""
+    """The same in every process: a period is counted from 1970, not from a start."""
     if isinstance(rule, str):
         return next(CronSim(rule, moment))
     return moment - (moment - EPOCH) % rule + rule
@@ -22,14 +22,14 @@ def next_after(rule: Rule, moment: datetime) -> datetime:
 def rule_of(every: timedelta | None, cron: str | None) -> Rule | None:
     if every is None and cron is None:
         return None
-    if cron is None and every is not None and every >= SHORTEST:
+    if cron is None and every is not None and every >= MIN_PERIOD:
         return every
-    if every is None and cron is not None and _comes(cron):
+    if every is None and cron is not None and _ever_occurs(cron):
         return cron
-    raise ValueError(f"no schedule: every={every}, cron={cron!r}")
+    raise ValueError(f"not a schedule: every={every}, cron={cron!r}")
 
 
-def _comes(cron: str) -> bool:
+def _ever_occurs(cron: str) -> bool:
     try:
         return bool(next_after(cron, utc_now()))
     except (CronSimError, StopIteration):

@@ -1,12 +1,11 @@
-"""What a client may see of a job: never its arguments."""
+"""What a client sees of a job: never its arguments."""
 
 import uuid
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from app.jobs.models import Status
-from app.paging import Paging
 
 
 class JobRead(BaseModel):
@@ -24,12 +23,7 @@ class JobRead(BaseModel):
     finished_at: datetime | None
     error: str | None
 
-    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
+    @computed_field  # type: ignore[prop-decorator] # mypy does not support decorated properties
     @property
     def url(self) -> str:
         return f"/jobs/{self.id}"
-
-
-class JobFilter(Paging):
-    status: Status | None = None
-    task: str | None = Field(default=None, pattern=r"^\w+$")

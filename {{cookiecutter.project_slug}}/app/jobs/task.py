@@ -1,4 +1,4 @@
-"""What a task is, and how a call to one becomes a job."""
+"""What a task is, and how a call of one becomes a job."""
 
 import inspect
 import uuid
@@ -9,33 +9,30 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
-from app.db import new_id, utc_now
+from app.database import new_id, utc_now
 from app.jobs.models import Job, Status
 from app.jobs.schedule import Rule
-from app.log import job_id, request_id
-from app.tracing import traceparent
+from app.telemetry.log import job_id, request_id
+from app.telemetry.tracing import traceparent
 
 Arguments = ParamSpec("Arguments")
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result", covariant=True)
 
-tasks: dict[str, "Task[..., ..., Any]"] = {}
-
-
-class Supplied:
-    """What a task may ask for as its first parameter; whoever enqueues it does not pass it."""
+# Every task by its name. An entry point fills it: it imports app.tasks.
+registry: dict[str, "Task[..., ..., Any]"] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[Arguments, Parameters, Result]):
-    """A function: called, it runs at once; enqueued, it runs after the response."""
+    """A function. A call runs it at once; `UnitOfWork.enqueue` runs it after the response."""
 
     name: str
     function: Callable[Parameters, Result]
     arguments: type[BaseModel]
     signature: inspect.Signature
     is_async: bool
-    is_supplied: bool
+    takes_uow: bool
     max_tries: int
     timeout: timedelta
     rule: Rule | None
@@ -48,7 +45,7 @@ class Task(Generic[Arguments, Parameters, Result]):
     def options(
         self, *, delay: timedelta = timedelta(0), after: Job | None = None
     ) -> "Task[Arguments, Parameters, Result]":
-        """This task, but not before the delay is over and the other job has succeeded."""
+        """This task, to start after the delay and after the other job has succeeded."""
         return replace(self, delay=delay, after=after)
 
     def job(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Job:
@@ -69,7 +66,7 @@ class Task(Generic[Arguments, Parameters, Result]):
         )
 
     def unpack(self, job: Job) -> dict[str, Any]:
-        """The arguments of a call, or a ValidationError if they do not fit the function."""
+        """The arguments of the call. Raises a ValidationError if they do not fit the function."""
         return {
             name: value
             for name, value in self.arguments.model_validate(job.arguments)
@@ -78,5 +75,5 @@ class Task(Generic[Arguments, Parameters, Result]):
 
 
 def current_job_id() -> str:
-    """The same for every try of a job: what a receiver needs to tell a repetition."""
+    """The id of the running job. It is the same in every try, so receivers can deduplicate."""
     return job_id.get() or str(uuid.uuid4())

@@ -4,7 +4,7 @@ from datetime import datetime
 from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base, utc_now
+from app.database import Base, utc_now
 
 
 class User(Base):

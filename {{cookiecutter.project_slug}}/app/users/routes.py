@@ -2,18 +2,19 @@ import uuid
 
 from fastapi import APIRouter
 
-from app.deps import ApiOnly, Paging, Session, Uow
+from app.database import Page
 from app.jobs import JobRead
-from app.paging import Page
 from app.users import services
 from app.users.models import User
 from app.users.schemas import UserCreate, UserRead, UserRegistered
+from app.web import ApiOnly, PagingQuery, Session, Uow
 
 router = APIRouter(prefix="/users", tags=["users"])
 
 
 @router.post("", status_code=201)
 async def register_user(uow: Uow, data: UserCreate) -> UserRegistered:
+    """Register a user. The welcome mail and the webhook follow as jobs, listed in the response."""
     user = await services.register(uow, data)
     return UserRegistered(
         **UserRead.model_validate(user).model_dump(),
@@ -22,7 +23,8 @@ async def register_user(uow: Uow, data: UserCreate) -> UserRegistered:
 
 
 @router.get("", dependencies=[ApiOnly])
-async def list_users(session: Session, paging: Paging) -> Page[UserRead]:
+async def list_users(session: Session, paging: PagingQuery) -> Page[UserRead]:
+    """The oldest first."""
     return await services.list_users(session, paging)
 
 

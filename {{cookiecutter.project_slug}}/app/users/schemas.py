@@ -3,16 +3,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
 
 from app.jobs import JobRead
 
-# One person has one account, however the address is spelt.
+# Upper and lower case make no difference: one person has one account.
 Email = Annotated[EmailStr, AfterValidator(str.lower)]
 
 
 def _printable(text: str) -> str:
-    # Names go into mails, logs and terminals, where what cannot be seen can deceive.
+    # Names appear in mails, logs and terminals, where invisible characters can deceive.
     if not text.isprintable():
         raise ValueError("must not contain control or invisible characters")
     return text
@@ -26,8 +26,8 @@ Name = Annotated[
 
 
 class UserCreate(BaseModel):
-    email: Email
-    full_name: Name
+    email: Email = Field(examples=["ada@example.com"])
+    full_name: Name = Field(examples=["Ada Lovelace"])
 
 
 class UserRead(BaseModel):

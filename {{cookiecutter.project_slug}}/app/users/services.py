@@ -4,17 +4,17 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.database import Page, Paging, fetch_page
 from app.errors import Conflict, NotFound
-from app.paging import Page, Paging, fetch_page
+from app.jobs import UnitOfWork
 from app.settings import get_settings
-from app.uow import UnitOfWork
 from app.users.models import User
 from app.users.schemas import UserCreate, UserRead
 from app.users.tasks import push_webhook, send_welcome_email, write_audit_log
 
 
 async def register(uow: UnitOfWork, data: UserCreate) -> User:
-    """Store a user and schedule all that follows from it, or neither."""
+    """Store a user and enqueue the jobs that follow, or neither."""
     user = User(id=uuid.uuid4(), email=data.email, full_name=data.full_name)
     uow.session.add(user)
     uow.enqueue(write_audit_log, "user_registered", user.email)
@@ -24,7 +24,7 @@ async def register(uow: UnitOfWork, data: UserCreate) -> User:
     try:
         await uow.session.flush()
     except IntegrityError:
-        raise Conflict("There is a user with this email address already.") from None
+        raise Conflict("A user with this email address already exists.") from None
     return user
 
 

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it do its work?"""
+"""Whether the process is alive, and whether it can serve requests."""
 
 import asyncio
 import logging
@@ -7,14 +7,14 @@ from collections.abc import Awaitable
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from app.db import Database
-from app.jobs.relay import Engine
-from app.schema import is_migrated
+from app.database import Database
+from app.database.migrations import is_migrated
+from app.jobs.runtime import Engine
 
 router = APIRouter(prefix="/health", tags=["health"])
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 3
+TIMEOUT_SECONDS = 3
 
 
 class Health(BaseModel):
@@ -28,11 +28,13 @@ class Readiness(Health):
 
 @router.get("/live")
 async def live() -> Health:
+    """Whether the process answers."""
     return Health(status="ok")
 
 
 @router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(request: Request, response: Response) -> Readiness:
+    """Whether the database is migrated and the broker answers."""
     database, broker = await asyncio.gather(
         _state_of(_check_database(request.state.database)),
         _state_of(_check_broker(request.state.engine)),
@@ -43,7 +45,7 @@ async def ready(request: Request, response: Response) -> Readiness:
 
 
 async def _check_database(database: Database) -> str:
-    return "ok" if await is_migrated(database) else "not the code's schema: alembic upgrade head"
+    return "ok" if await is_migrated(database) else "not migrated: run alembic upgrade head"
 
 
 async def _check_broker(engine: Engine) -> str:
@@ -53,7 +55,7 @@ async def _check_broker(engine: Engine) -> str:
 
 async def _state_of(check: Awaitable[str]) -> str:
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await check
     except Exception as error:
         logger.warning("not ready: %r", error)

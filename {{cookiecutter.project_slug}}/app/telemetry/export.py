@@ -1,4 +1,4 @@
-"""Sends the spans of a process to a collector. Imported only where that is wanted."""
+"""Exports the spans of a process by OTLP. Imported only if an endpoint is set."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-# A collector that does not answer must not keep a process from its end.
-PATIENCE_SECONDS = 3
+# A collector that does not answer must not delay the end of a process for long.
+FLUSH_SECONDS = 3
 SPAN = "span of the running statement"
 
 tracer = trace.get_tracer(__name__)
@@ -23,7 +23,7 @@ tracer = trace.get_tracer(__name__)
 
 @contextmanager
 def exporting(engines: Sequence[Engine]) -> Iterator[None]:
-    """The standard environment variables decide where to, how much, and under which names."""
+    """The standard environment variables choose the endpoint, the sampler and the names."""
     own_name = Resource({SERVICE_NAME: "{{ cookiecutter.project_slug }}"})
     resource = Resource.create().merge(own_name).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -37,11 +37,11 @@ def exporting(engines: Sequence[Engine]) -> Iterator[None]:
     finally:
         flushing = Thread(target=provider.force_flush, daemon=True)
         flushing.start()
-        flushing.join(PATIENCE_SECONDS)
+        flushing.join(FLUSH_SECONDS)
 
 
 def trace_statements(engine: Engine) -> None:
-    """Those of requests and jobs: what the relay asks all the time begins no trace."""
+    """Only within a request or a job: the statements of the relay begin no trace."""
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
@@ -58,6 +58,6 @@ def trace_statements(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def fail(context: ExceptionContext) -> None:
         if context.connection and (span := context.connection.info.pop(SPAN, None)):
-            # Its type alone: the message may quote what is nobody's business here.
+            # Only its type: the message may quote a row.
             span.set_status(StatusCode.ERROR, type(context.original_exception).__name__)
             span.end()

@@ -1,6 +1,7 @@
-"""What Prometheus asks for: the requests to this process, and the jobs of the service."""
+"""Metrics for Prometheus: the requests of this process, and the jobs of the service."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -16,13 +17,13 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.routing import Match
 from starlette.types import Scope
 
-from app.deps import OpsOnly
 from app.jobs.metrics import JobMetrics
+from app.web.tokens import OpsOnly
 
 router = APIRouter(tags=["metrics"])
 
-# When a series began is one more series for each, which nobody asks for.
-disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotation
+# Otherwise each series has a second one with the time of its creation.
+disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotations
 
 METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
@@ -30,25 +31,25 @@ METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 class Metrics:
     """One registry per application."""
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: Iterable[str]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.jobs = JobMetrics(self.registry)
+        self.jobs = JobMetrics(self.registry, tasks)
         self._requests = Histogram(
             "http_request_duration_seconds",
-            "Until the answer begins",
+            "Time until the response begins",
             ["method", "route", "status"],
             registry=self.registry,
         )
         self._places: dict[int, list[RouteContext]] = {}
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
-        # What a client may invent is no label: it could make up any number of them.
+        # Never a label that a client can invent: each value is a new series.
         method = scope["method"] if scope["method"] in METHODS else "other"
         self._requests.labels(method, self._template_of(scope), status).observe(seconds)
 
     def _template_of(self, scope: Scope) -> str:
-        """Of the route that has answered, such as /users/{user_id}."""
+        """The path of the route, such as /users/{user_id}."""
         if "route" not in scope:
             return "none"
         route = id(scope["route"])
@@ -62,7 +63,7 @@ class Metrics:
 
 
 def places_of_routes(app: FastAPI) -> dict[int, list[RouteContext]]:
-    """By what id() says of a route, which has several where its router is included as often."""
+    """By id() of the route. It has several if its router is included several times."""
     places = defaultdict(list)
     for place in iter_route_contexts(app.routes):
         places[id(place.original_route)].append(place)
@@ -70,7 +71,8 @@ def places_of_routes(app: FastAPI) -> dict[int, list[RouteContext]]:
 
 
 @router.get("/metrics", dependencies=[OpsOnly], response_class=PlainTextResponse)
-async def metrics(request: Request) -> Response:
-    found: Metrics = request.app.state.metrics
-    await found.jobs.update(request.state.database)
-    return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+async def read_metrics(request: Request) -> Response:
+    """Metrics in the text format of Prometheus."""
+    metrics: Metrics = request.app.state.metrics
+    await metrics.jobs.update(request.state.database)
+    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,4 +1,4 @@
-"""One transaction, and the jobs that it releases."""
+"""One transaction, and the jobs that belong to it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,13 +7,14 @@ from typing import Any, ParamSpec
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import Database
-from app.jobs import Job, Supplied, Task
+from app.database import Database
+from app.jobs.models import Job
+from app.jobs.task import Task
 
 Arguments = ParamSpec("Arguments")
 
 
-class UnitOfWork(Supplied):
+class UnitOfWork:
     """Its jobs are rows of its transaction: a commit keeps them, a rollback drops them."""
 
     def __init__(self, session: AsyncSession, lease: timedelta | None = None) -> None:
@@ -35,8 +36,8 @@ class UnitOfWork(Supplied):
         return job
 
     @property
-    def in_hand(self) -> list[Job]:
-        """The jobs that whoever opened the unit of work is to hand over at once."""
+    def leased(self) -> list[Job]:
+        """The jobs that whoever opened the unit of work must dispatch after the commit."""
         return [job for job in self.jobs if job.lease_until]
 
 
@@ -44,6 +45,6 @@ class UnitOfWork(Supplied):
 async def unit_of_work(
     database: Database, lease: timedelta | None = None
 ) -> AsyncIterator[UnitOfWork]:
-    """Without a lease, nobody hands its jobs over, and the relay sends them."""
+    """Without a lease, the relay sends its jobs."""
     async with database.write.begin() as session:
         yield UnitOfWork(session, lease)

@@ -1,4 +1,4 @@
-"""One line per event, which names the request and the job it belongs to."""
+"""One line per event, with the ids of its request, job and trace."""
 
 import json
 import logging
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-from app.discretion import discreet
 from app.settings import Settings
-from app.tracing import trace_id
+from app.telemetry.redaction import redacted
+from app.telemetry.tracing import trace_id
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
@@ -40,11 +40,6 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in {**ids, **extra}.items() if value is not None}
 
 
-def is_failed_start(logger: str, message: str) -> bool:
-    """By its traceback uvicorn says why the service does not start; no client wrote into that."""
-    return logger == "uvicorn.error" and message.startswith("Traceback ")
-
-
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -55,7 +50,7 @@ class JsonFormatter(logging.Formatter):
             **fields(record),
         }
         if record.exc_info:
-            line["exception"] = discreet(self.formatException(record.exc_info))
+            line["exception"] = redacted(self.formatException(record.exc_info))
         return encode(line)
 
 
@@ -63,13 +58,13 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         pairs = "".join(f"  {name}={encode(value)}" for name, value in fields(record).items())
         message = record.getMessage()
-        # Whatever a client may have put into it, it stays one line.
-        lines = message.split("\n") if is_failed_start(record.name, message) else [message]
-        message = "\n".join(line.encode("unicode_escape").decode() for line in lines)
+        # One line, whatever a client put into it. uvicorn reports a failed start as a traceback.
+        if not (record.name == "uvicorn.error" and message.startswith("Traceback ")):
+            message = message.encode("unicode_escape").decode()
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         line = f"{time} {record.levelname:<7} {record.name}: {message}{pairs}"
         if record.exc_info:
-            line += "\n" + discreet(self.formatException(record.exc_info))
+            line += "\n" + redacted(self.formatException(record.exc_info))
         return line
 
 
@@ -84,12 +79,12 @@ def configure_logging(settings: Settings) -> None:
             "root": {"level": settings.log_level, "handlers": ["stderr"]},
             "loggers": {
                 "uvicorn": {"handlers": [], "propagate": True},
-                # The service writes its own line per request.
+                # The service logs requests itself.
                 "uvicorn.access": {"handlers": [], "propagate": False},
                 "httpx": {"level": "WARNING"},
                 "alembic": {"level": "WARNING"},
-                # Of every connection that comes or goes; SQLAlchemy keeps to itself only its own.
-                "app.connections.Connections": {"level": "WARNING"},
+                # It logs every connection that it opens.
+                "app.database.engines.Connections": {"level": "WARNING"},
             },
         }
     )

@@ -1,4 +1,4 @@
-"""Spans of requests and jobs, and the id that joins them. They go nowhere unless exported."""
+"""Spans of requests and jobs, and the id that connects them. They are exported on request only."""
 
 import logging
 import os
@@ -14,15 +14,17 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from sqlalchemy import Engine
 
-from app.discretion import discreet
+from app.telemetry.redaction import redacted
 
 logger = logging.getLogger(__name__)
 w3c = TraceContextTextMapPropagator()
 tracer = trace.get_tracer(__name__)
 
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
 
 def traceparent() -> str | None:
-    """The current span, for a job to remember."""
+    """The current span, to be stored with a job."""
     carrier: dict[str, str] = {}
     w3c.inject(carrier)
     return carrier.get("traceparent")
@@ -35,7 +37,7 @@ def trace_id() -> str | None:
 
 @contextmanager
 def job_span(task: str, attempt: int, traceparent: str | None) -> Iterator[None]:
-    """One try of a job, in the trace that it was enqueued in."""
+    """One try of a job, in the trace in which it was enqueued."""
     origin = w3c.extract({"traceparent": traceparent} if traceparent else {}, Context())
     about: dict[str, str | int] = {"job.task": task, "job.attempt": attempt}
     with tracer.start_as_current_span(
@@ -43,7 +45,7 @@ def job_span(task: str, attempt: int, traceparent: str | None) -> Iterator[None]
         origin,
         SpanKind.CONSUMER,
         about,
-        # record_failure() tells of it, and not all.
+        # record_failure() does, with redacted texts.
         record_exception=False,
         set_status_on_exception=False,
     ):
@@ -53,36 +55,33 @@ def job_span(task: str, attempt: int, traceparent: str | None) -> Iterator[None]
 def record_failure(error: BaseException) -> None:
     span = trace.get_current_span()
     said = {
-        "exception.message": discreet(str(error)),
-        "exception.stacktrace": discreet("".join(format_exception(error))),
+        "exception.message": redacted(str(error)),
+        "exception.stacktrace": redacted("".join(format_exception(error))),
     }
     span.record_exception(error, said)
-    span.set_status(StatusCode.ERROR, discreet(repr(error)))
+    span.set_status(StatusCode.ERROR, redacted(repr(error)))
 
 
 def is_routine(scope: Mapping[str, Any]) -> bool:
-    """What is asked all day long, and would hide the other traces."""
+    """Requests of probes and scrapers, which would hide the other traces."""
     return str(scope["path"]).startswith(("/health/", "/metrics"))
 
 
 def exported(*engines: Engine) -> AbstractContextManager[None]:
-    """Export the spans of this process while its database is open, if that is wanted."""
+    """Export the spans of this process while its database is open, if an endpoint is set."""
     if not is_wanted(os.environ):
         return nullcontext()
     try:
-        # Its packages are optional, and take a while to import.
+        # Its packages are optional and slow to import.
         exporting: Callable[[tuple[Engine, ...]], AbstractContextManager[None]]
-        exporting = import_module("app.otel").exporting
+        exporting = import_module("app.telemetry.export").exporting
     except ModuleNotFoundError as missing:
-        logger.warning("no traces without %s: uv sync --group otel", missing.name)
+        logger.warning("traces are not exported, %s is missing: uv sync --group otel", missing.name)
         return nullcontext()
     return exporting(engines)
 
 
 def is_wanted(environment: Mapping[str, str]) -> bool:
-    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    return (
-        any(environment.get(name) for name in endpoints)
-        and environment.get("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
-        and environment.get("OTEL_SDK_DISABLED", "false").lower() != "true"
-    )
+    """The SDK itself reads the other variables, such as OTEL_SDK_DISABLED."""
+    has_endpoint = any(environment.get(name) for name in ENDPOINTS)
+    return has_endpoint and environment.get("OTEL_TRACES_EXPORTER") != "none"

@@ -1,4 +1,4 @@
-"""Lists are answered in pages."""
+"""Pages of rows."""
 
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 Item = TypeVar("Item")
 
-# To count a million rows takes longer than to read a page of them.
-MOST_COUNTED = 100_000
+# Counting a million rows takes longer than reading a page of them.
+MAX_COUNT = 100_000
 
 
 class Paging(BaseModel):
@@ -22,15 +22,15 @@ class Page(BaseModel, Generic[Item]):
     model_config = ConfigDict(from_attributes=True)
 
     items: Sequence[Item]
-    total: int = Field(description=f"Counted up to {MOST_COUNTED}")
+    total: int = Field(description=f"Counted up to {MAX_COUNT:,}")
     limit: int
     offset: int
 
 
 async def fetch_page(session: AsyncSession, query: Select[Item], paging: Paging) -> Page[Any]:
-    """One page of the rows that the query finds, and how many it finds in all."""
+    """One page of the rows of a query, and their total."""
     some = query.with_only_columns(literal(1), maintain_column_froms=True).order_by(None)
-    counted = some.limit(MOST_COUNTED).subquery()
+    counted = some.limit(MAX_COUNT).subquery()
     total = await session.scalar(select(func.count()).select_from(counted))
     rows = await session.scalars(query.limit(paging.limit).offset(paging.offset))
     return Page(items=rows.all(), total=total or 0, limit=paging.limit, offset=paging.offset)

@@ -1,4 +1,4 @@
-"""The database's schema: whether it is the code's, and how it becomes so."""
+"""Runs Alembic's migrations, and tells whether the database has them all."""
 
 import asyncio
 import logging
@@ -10,14 +10,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from app.connections import DatabaseAway
-from app.db import Database
+from app.database.engines import DatabaseUnavailable
+from app.database.sessions import Database
 
 logger = logging.getLogger(__name__)
 
-# What is started together with its database may be up before it.
+# The service may start before its database does.
 START_SECONDS = 30
-MIGRATIONS = Config(Path(__file__).parent.parent / "alembic.ini")
+MIGRATIONS = Config(Path(__file__).parents[2] / "alembic.ini")
 
 
 async def is_migrated(database: Database) -> bool:
@@ -30,12 +30,12 @@ async def is_migrated(database: Database) -> bool:
 
 
 async def migrate() -> None:
-    """Bring the database that the settings name to the newest schema, once it answers."""
+    """Upgrade the database of the settings to the newest revision, once it answers."""
     for seconds_left in reversed(range(START_SECONDS)):
         try:
             await asyncio.to_thread(command.upgrade, MIGRATIONS, "head")
             return
-        except DatabaseAway as error:
+        except DatabaseUnavailable as error:
             if not seconds_left:
                 raise
             if seconds_left == START_SECONDS - 1:

@@ -1,24 +1,31 @@
-"""What becomes of jobs, for clients and for operators."""
+"""Routes over jobs: for the clients that caused them, and for operators."""
 
 import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from sqlalchemy import select
 
-from app.deps import OpsOnly, Session, Uow
+from app.database import Page, Paging, fetch_page
 from app.errors import Conflict, NotFound
-from app.jobs import Job, JobRead, Status, ledger
+from app.jobs import Job, JobRead, Status
 from app.jobs.models import NOT_SUCCEEDED
-from app.jobs.schemas import JobFilter
-from app.paging import Page, fetch_page
-from app.tasks import tasks
+from app.jobs.runtime import ledger
+from app.web.deps import Session, Uow
+from app.web.tokens import OpsOnly
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
+class JobFilter(Paging):
+    status: Status | None = None
+    task: str | None = Field(default=None, pattern=r"^\w+$")
+
+
 @router.get("", dependencies=[OpsOnly])
 async def list_jobs(session: Session, wanted: Annotated[JobFilter, Query()]) -> Page[JobRead]:
+    """The newest first."""
     query = select(Job).order_by(Job.created_at.desc(), Job.id)
     if wanted.status:
         query = query.where(Job.status == wanted.status)
@@ -31,6 +38,7 @@ async def list_jobs(session: Session, wanted: Annotated[JobFilter, Query()]) -> 
 
 @router.get("/{job_id}", response_model=JobRead)
 async def read_job(session: Session, job_id: uuid.UUID) -> Job:
+    """The state of a job. Its id, which cannot be guessed, is all that a client needs."""
     job = await session.get(Job, job_id)
     if job is None:
         raise NotFound("There is no such job.")
@@ -39,10 +47,11 @@ async def read_job(session: Session, job_id: uuid.UUID) -> Job:
 
 @router.post("/{job_id}/retry", status_code=202, response_model=JobRead, dependencies=[OpsOnly])
 async def retry_job(uow: Uow, job_id: uuid.UUID) -> Job:
+    """Queue a failed job again, with as many tries as its task allows."""
     job = await uow.session.get(Job, job_id, with_for_update=True)
     if job is None:
         raise NotFound("There is no such job.")
     if job.status is not Status.FAILED:
-        raise Conflict(f"Only a failed job can be retried: this one is {job.status}.")
-    ledger.queue_again(job, tries=tasks[job.task].max_tries if job.task in tasks else 1)
+        raise Conflict(f"Only a failed job can be retried. This one is {job.status}.")
+    ledger.queue_again(job)
     return job

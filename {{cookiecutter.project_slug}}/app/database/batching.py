@@ -1,4 +1,4 @@
-"""Writes at once what many ask for at once: a commit costs as much for one as for all."""
+"""Batches of writes: one commit costs as much for many rows as for one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,15 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Tells what has become of each item; each of its statements is a transaction of its own.
+# Returns a result for each item. Each of its statements is a transaction of its own.
 Change = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
 
-# Others wait for what a round has locked.
-MOST_IN_A_ROUND = 20
+# Others wait for the rows that a batch has locked.
+MAX_BATCH = 20
 
 
-class Rounds(Generic[Item, Result]):
-    """A round takes what was asked for during the one before, so nobody waits to be joined."""
+class Batches(Generic[Item, Result]):
+    """A batch takes the items that arrived while the last one was written: nobody waits for it."""
 
     def __init__(self, engine: AsyncEngine, change: Change[Item, Result]) -> None:
         self._engine = engine
@@ -30,7 +30,7 @@ class Rounds(Generic[Item, Result]):
         written: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting[written] = item
         if self._writing is None or self._writing.done():
-            # What is written for many belongs to the trace of none.
+            # A batch belongs to no single trace.
             self._writing = asyncio.create_task(self._write_all(), context=Context())
         try:
             return await written
@@ -39,7 +39,7 @@ class Rounds(Generic[Item, Result]):
 
     async def _write_all(self) -> None:
         while self._waiting:
-            asked = list(self._waiting.items())[:MOST_IN_A_ROUND]
+            asked = list(self._waiting.items())[:MAX_BATCH]
             for written, _ in asked:
                 del self._waiting[written]
             await self._write(asked)
@@ -53,7 +53,7 @@ class Rounds(Generic[Item, Result]):
             results = [error for _ in asked]
         for (written, _), result in zip(asked, results, strict=True):
             if written.done():
-                continue  # nobody waits for it any more
+                continue  # cancelled meanwhile
             if isinstance(result, Exception):
                 written.set_exception(result)
             else:

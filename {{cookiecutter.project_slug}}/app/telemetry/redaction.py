@@ -1,31 +1,31 @@
-"""What is said of a failed job: everything but the values that it was given."""
+"""Hides the arguments of a job in what is logged and recorded of its errors."""
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-unsaid: ContextVar[frozenset[str]] = ContextVar("unsaid", default=frozenset())
+hidden: ContextVar[frozenset[str]] = ContextVar("hidden", default=frozenset())
 
 
 @contextmanager
-def hiding(arguments: Mapping[str, object]) -> Iterator[None]:
-    """Until the block ends, these values are left out of what is told of errors."""
+def redacting(arguments: Mapping[str, object]) -> Iterator[None]:
+    """Until the block ends, `redacted` hides the texts among these values."""
     values = frozenset(text for argument in arguments.values() for text in _texts(argument))
-    token = unsaid.set(values - {""})
+    token = hidden.set(values - {""})
     try:
         yield
     finally:
-        unsaid.reset(token)
+        hidden.reset(token)
 
 
-def discreet(text: str) -> str:
-    if not (values := unsaid.get()):
+def redacted(text: str) -> str:
+    if not (values := hidden.get()):
         return text
     longest_first = sorted(values, key=len, reverse=True)
-    any_of_them = "|".join(re.escape(value) for value in longest_first)
-    # Whole words only: a value of one letter must not tear others.
-    return re.sub(rf"(?<!\w)(?:{any_of_them})(?!\w)", "***", text)
+    any_value = "|".join(re.escape(value) for value in longest_first)
+    # Whole words only: a value of one letter must not break others.
+    return re.sub(rf"(?<!\w)(?:{any_value})(?!\w)", "***", text)
 
 
 def _texts(value: object) -> Iterator[str]:

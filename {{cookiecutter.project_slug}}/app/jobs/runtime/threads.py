@@ -1,4 +1,4 @@
-"""Runs what blocks in threads of its own, so that it cannot starve the requests."""
+"""Threads for blocking tasks. They are not those of requests, which tasks could use up."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from anyio.lowlevel import RunVar
 
 logger = logging.getLogger(__name__)
 
-MOST_THREADS = 40
+MAX_THREADS = 40
 limiters = RunVar[CapacityLimiter]("task_threads")
 left: set[Thread] = set()
 
 
 async def run_in_thread(call: Callable[[], object]) -> None:
-    """Run it to its end, unless cancelled: a thread cannot be stopped, and is left to itself."""
-    limiter = limiters.get(None) or CapacityLimiter(MOST_THREADS)
+    """Wait for the end of the call. A cancelled one goes on: a thread cannot be stopped."""
+    limiter = limiters.get(None) or CapacityLimiter(MAX_THREADS)
     limiters.set(limiter)
     async with limiter:
         loop = asyncio.get_running_loop()
@@ -30,13 +30,13 @@ async def run_in_thread(call: Callable[[], object]) -> None:
             try:
                 call()
             except StopIteration as stop:
-                error = RuntimeError(f"StopIteration: {stop}")  # no future takes one
+                error = RuntimeError(f"StopIteration: {stop}")  # a future cannot hold it
             except BaseException as raised:
                 error = raised
-            with suppress(RuntimeError):  # the loop has ended meanwhile
+            with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(_report, done, error)
 
-        # Only a daemon lets its process end before it does.
+        # A process need not wait for a daemon thread to end.
         thread = Thread(target=copy_context().run, args=(run,), name="task", daemon=True)
         thread.start()
         try:
@@ -44,7 +44,7 @@ async def run_in_thread(call: Callable[[], object]) -> None:
         except asyncio.CancelledError:
             left.intersection_update([old for old in left if old.is_alive()])
             left.add(thread)
-            logger.warning("a thread is left to a task that goes on", extra={"left": len(left)})
+            logger.warning("a cancelled task goes on in its thread", extra={"threads": len(left)})
             raise
 
 

@@ -1,0 +1,154 @@
+"""SQLAlchemy's engines: their transactions, limits and errors, alike on both databases."""
+
+import sqlite3
+from contextlib import suppress
+from math import inf
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+
+CONNECT_SECONDS = 5
+# How long a request or a job waits for a connection or, on SQLite, for the write lock.
+WAIT_SECONDS = 10
+# A connection used a moment ago needs no ping: the first error on one replaces all of them.
+TRUSTED_SECONDS = 1
+USED_AT = "used at"
+AUTOCOMMIT = "autocommit"
+
+# Classes of PostgreSQL's SQLSTATE: connection, transaction rollback, resources, lock,
+# operator intervention (statement timeout, shutdown, start), system.
+UNAVAILABLE_SQLSTATES = ("08", "40", "53", "55P03", "57", "58")
+FULL_SQLSTATE = "53100"
+UNAVAILABLE_SQLITE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+
+
+class DatabaseUnavailable(SQLAlchemyError):
+    """It does not answer, or not in time. A retry may succeed."""
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """It has no room left."""
+
+
+class Connections(AsyncAdaptedQueuePool):
+    def connect(self) -> PoolProxiedConnection:
+        try:
+            return super().connect()
+        except Exception as error:  # the network, the pool and each driver raise their own
+            raise DatabaseUnavailable(f"no connection: {error!r}") from error
+
+
+def create_engine(
+    url: str, pool_size: int = 1, statement_seconds: float | None = None
+) -> AsyncEngine:
+    """For reading and writing. On SQLite, its one connection is the only writer."""
+    if is_sqlite(url):
+        engine = _create(url, 1, connect_args={"timeout": WAIT_SECONDS})
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_write_on_sqlite)
+        return engine
+    limits: dict[str, object] = {"timeout": CONNECT_SECONDS}
+    if statement_seconds is not None:
+        # The server cancels a slow statement. The driver gives up a server that is gone.
+        limits["command_timeout"] = statement_seconds + CONNECT_SECONDS
+        limits["server_settings"] = {"statement_timeout": f"{statement_seconds * 1000:.0f}"}
+    engine = _create(url, pool_size, connect_args=limits)
+    _ping_after_idleness(engine.sync_engine)
+    return engine
+
+
+def create_reading_engine(url: str, pool_size: int) -> AsyncEngine:
+    """For SQLite, where readers need not wait for the writer. It begins no transactions."""
+    # A rollback would be one more switch to the driver's thread.
+    engine = _create(
+        url, pool_size, connect_args={"timeout": WAIT_SECONDS}, skip_autocommit_rollback=True
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def autocommit(engine: AsyncEngine) -> AsyncEngine:
+    """Each statement is a transaction of its own, without a BEGIN and a COMMIT."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(**{AUTOCOMMIT: True})
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def is_sqlite(url: str) -> bool:
+    return make_url(url).get_backend_name() == "sqlite"
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # It fails at once while another process does the same to a new file, which then has the mode.
+    with suppress(sqlite3.OperationalError):
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_write_on_sqlite(connection: Connection) -> None:
+    # It takes the write lock at once: a read lock could not be upgraded later.
+    if not connection.get_execution_options().get(AUTOCOMMIT):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _ping_after_idleness(engine: Engine) -> None:
+    @event.listens_for(engine, "checkin")
+    def _(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[USED_AT] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        if record.info.get(USED_AT, inf) < monotonic() - TRUSTED_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except Exception as error:  # whatever is wrong, nobody uses the connection yet
+                raise InvalidatePoolError from error
+
+
+def _create(url: str, pool_size: int, **options: object) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        poolclass=Connections,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=WAIT_SECONDS,
+        # Values of rows do not belong in the log.
+        hide_parameters=True,
+        **options,
+    )
+    event.listen(engine.sync_engine, "handle_error", _hide_row)
+    event.listen(engine.sync_engine, "handle_error", _translate)
+    return engine
+
+
+def _hide_row(context: ExceptionContext) -> None:
+    # PostgreSQL says: "Key (email)=(ada@example.com) already exists."
+    cause: Any = context.original_exception.__cause__
+    if hasattr(cause, "detail"):
+        cause.detail = None
+
+
+def _translate(context: ExceptionContext) -> BaseException | None:
+    error = context.original_exception
+    if not isinstance(error, Exception):
+        return None
+    if isinstance(error, OSError):  # including timeouts
+        context.is_disconnect = True
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    # The low byte is the error; the others are its details.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if sqlstate == FULL_SQLSTATE or code == sqlite3.SQLITE_FULL:
+        return DatabaseFull(str(error))
+    is_unavailable = sqlstate.startswith(UNAVAILABLE_SQLSTATES) or code in UNAVAILABLE_SQLITE_CODES
+    if context.is_disconnect or is_unavailable:
+        return DatabaseUnavailable(repr(error))
+    return None

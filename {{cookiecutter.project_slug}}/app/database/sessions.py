@@ -1,0 +1,72 @@
+"""Sessions that write, and cheaper ones that only read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from app.database.batching import Batches, Change, Item, Result
+from app.database.engines import (
+    DatabaseUnavailable,
+    autocommit,
+    create_engine,
+    create_reading_engine,
+    is_sqlite,
+)
+from app.settings import get_settings
+from app.telemetry.tracing import exported
+
+
+class Database:
+    def __init__(self, engine: AsyncEngine, reading_engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.write = async_sessionmaker(engine, expire_on_commit=False)
+        # Each statement is a transaction of its own.
+        self.read = async_sessionmaker(autocommit(reading_engine), expire_on_commit=False)
+        # PostgreSQL streams rows within a transaction only.
+        self.stream = async_sessionmaker(reading_engine, expire_on_commit=False)
+        self._autocommit = autocommit(engine)
+        self._batches: dict[Any, Batches[Any, Any]] = {}
+        # Set by a commit of this process that makes jobs due. The relay waits for it.
+        self.has_due_jobs = asyncio.Event()
+
+    @asynccontextmanager
+    async def begin_write(self) -> AsyncIterator[AsyncSession]:
+        """Takes the write lock first, so that timestamps are accurate."""
+        async with self.write.begin() as session:
+            await session.connection()
+            yield session
+
+    async def write_with_retry(
+        self, change: Change[Item, Result], item: Item, patience: timedelta
+    ) -> Result:
+        """Write in a batch with others. Retry while the database is unavailable."""
+        if change not in self._batches:
+            self._batches[change] = Batches(self._autocommit, change)
+        retry_until = monotonic() + patience.total_seconds()
+        while True:
+            try:
+                result: Result = await self._batches[change].join(item)
+                return result
+            except DatabaseUnavailable:
+                if monotonic() > retry_until:
+                    raise
+            await asyncio.sleep(1)
+
+
+@asynccontextmanager
+async def open_database(url: str) -> AsyncIterator[Database]:
+    size = get_settings().database_pool_size
+    async with AsyncExitStack() as stack:
+        engine = create_engine(url, size, get_settings().database_statement_seconds)
+        stack.push_async_callback(engine.dispose)
+        reading_engine = engine
+        if is_sqlite(url):
+            reading_engine = create_reading_engine(url, size)
+            stack.push_async_callback(reading_engine.dispose)
+        stack.enter_context(exported(engine.sync_engine, reading_engine.sync_engine))
+        yield Database(engine, reading_engine)

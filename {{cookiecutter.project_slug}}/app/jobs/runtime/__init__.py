@@ -1,0 +1,16 @@
+"""How jobs reach the engine, and how they run: the same on every engine.
+
+- `ledger.py`: the transitions of a job, and which jobs are due. `leases.py` keeps what is sent.
+- `relay.py`: sends jobs to the engine, those of a request at once and all others when due.
+- `timetable.py`: enqueues what has a schedule.
+- `perform.py`: runs one job. `threads.py`: threads for tasks that block.
+
+`app/main.py` runs the relay, and `app/engine.py` calls `perform`. Nothing here needs to change for
+a new task.
+"""
+
+from app.jobs.runtime.leases import keep_leased
+from app.jobs.runtime.perform import perform
+from app.jobs.runtime.relay import Engine, Relay
+
+__all__ = ["Engine", "Relay", "keep_leased", "perform"]

@@ -1,0 +1,135 @@
+"""Sends jobs to the engine: those of a request at once, and all others when they are due."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+from typing import Protocol
+
+from sqlalchemy import ColumnElement, select
+
+from app.database import Database, DatabaseUnavailable
+from app.jobs.models import Job, Status
+from app.jobs.runtime import leases, ledger
+from app.jobs.runtime.timetable import Timetable
+from app.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+BATCH = 20
+
+
+class Engine(Protocol):
+    """What an engine must do. It may lose, repeat or delay a job: the ledger copes."""
+
+    async def send(self, jobs: Sequence[Job]) -> None:
+        """Pass the jobs on in this order. Raise within about a second if it cannot."""
+
+    async def waiting(self) -> int:
+        """How many sent jobs no worker has yet. Raise within about a second if unknown."""
+
+
+class Relay:
+    """Any number of relays may run side by side."""
+
+    def __init__(self, database: Database, engine: Engine) -> None:
+        self._database = database
+        self._engine = engine
+        self._timetable = Timetable(database)
+        self._is_cut_off = False
+        self._is_database_unavailable = False
+        self._interval = get_settings().jobs_relay_seconds
+        self._lease_seconds = get_settings().jobs_lease_seconds
+        self._look_for_lost_at = monotonic()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Relay"]:
+        running = asyncio.create_task(self._run())
+        try:
+            yield self
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+    async def dispatch(self, jobs: Sequence[Job]) -> None:
+        """Send leased jobs in their order. What cannot be sent now, a relay sends later."""
+        async with leases.keep_leased(self._database, jobs):
+            for start in range(0, len(jobs), BATCH):
+                if self._is_cut_off or not await self._send(jobs[start : start + BATCH]):
+                    await leases.release(self._database, jobs[start:])
+                    return
+
+    async def relay(self) -> None:
+        """Send what is due and not leased."""
+        if self._is_cut_off:
+            await self._engine.waiting()
+            self._is_cut_off = False
+            logger.info("jobs can be sent again")
+        while await self._send_some(ledger.TO_SEND, BATCH):
+            pass
+        if monotonic() >= self._look_for_lost_at:
+            self._look_for_lost_at = monotonic() + self._lease_seconds
+            lost = await self._count_lost()
+            while lost > 0 and (sent := await self._send_some(ledger.PERHAPS_LOST, lost)):
+                lost -= sent
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if self._is_database_unavailable:
+                    await self._wait_for_database()
+                await self._timetable.enqueue_due()
+                await self.relay()
+            except Exception as error:
+                is_database_unavailable = isinstance(error, DatabaseUnavailable)
+                # One line per outage.
+                is_known = self._is_database_unavailable or (
+                    self._is_cut_off and not is_database_unavailable
+                )
+                if not is_known:
+                    logger.warning("jobs are not relayed: %r", error)
+                self._is_database_unavailable = is_database_unavailable
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._database.has_due_jobs.wait()
+            self._database.has_due_jobs.clear()
+
+    async def _wait_for_database(self) -> None:
+        """Others could not renew the leases of running jobs meanwhile: let them do it first."""
+        async with asyncio.timeout(self._lease_seconds), self._database.read() as session:
+            await session.execute(select(1))
+        logger.info("the database is available again")
+        await asyncio.sleep(self._lease_seconds / 2)
+        self._is_database_unavailable = False
+
+    async def _count_lost(self) -> int:
+        async with self._database.read() as session:
+            if not await ledger.is_any(session, ledger.PERHAPS_LOST):
+                return 0
+        # In this order, a job that is claimed meanwhile does not count as lost.
+        waiting = await self._engine.waiting()
+        async with self._database.read() as session:
+            return await ledger.count_sent(session) - waiting
+
+    async def _send_some(self, which: ColumnElement[bool], limit: int) -> int:
+        async with self._database.read() as session:
+            if self._is_cut_off or not await ledger.is_any(session, which):
+                return 0
+        async with self._database.begin_write() as session:
+            taken = await ledger.take(session, which, min(limit, BATCH))
+        for job in taken:
+            if job.status is Status.FAILED:
+                logger.error("job failed: %s", job.error, extra={"job_id": str(job.id)})
+        await self.dispatch([job for job in taken if job.status is Status.QUEUED])
+        return len(taken)
+
+    async def _send(self, jobs: Sequence[Job]) -> bool:
+        try:
+            await self._engine.send(jobs)
+        except Exception as error:
+            if not self._is_cut_off:
+                logger.warning("jobs could not be sent, and will be sent later: %r", error)
+            self._is_cut_off = True
+            return False
+        return True

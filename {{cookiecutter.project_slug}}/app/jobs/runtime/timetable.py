@@ -1,0 +1,79 @@
+"""Enqueues the tasks that have a schedule: one job per due time, in whichever process is first."""
+
+import logging
+from contextlib import suppress
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import Database, DatabaseUnavailable
+from app.database import utc_now as now
+from app.jobs.models import Job, Schedule
+from app.jobs.schedule import Rule, next_after
+from app.jobs.task import registry
+
+logger = logging.getLogger(__name__)
+
+
+class Timetable:
+    """Any number of processes may keep it. Several missed runs are made up by one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rules = {name: task.rule for name, task in registry.items() if task.rule}
+        self._is_entered = False
+        self._has_failed = False
+
+    async def enqueue_due(self) -> None:
+        """A failure, unlike an outage, must not keep other jobs from being relayed."""
+        try:
+            await self._enqueue_due()
+            self._has_failed = False
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            if not self._has_failed:
+                logger.warning("scheduled tasks are not enqueued: %r", error)
+            self._has_failed = True
+
+    async def _enqueue_due(self) -> None:
+        if not self._is_entered:
+            async with self._database.begin_write() as session:
+                for name, rule in self._rules.items():
+                    await _enter(session, name, rule)
+            self._is_entered = True
+        is_own = Schedule.task.in_(self._rules)
+        async with self._database.read() as session:
+            first = await session.scalar(select(func.min(Schedule.next_at)).where(is_own))
+        if first is None or first > now():
+            return
+        async with self._database.begin_write() as session:
+            due = select(Schedule).where(is_own, Schedule.next_at <= now())
+            for schedule in await session.scalars(due.with_for_update(skip_locked=True)):
+                await _enqueue(session, schedule, self._rules[schedule.task])
+
+
+async def _enter(session: AsyncSession, name: str, rule: Rule) -> None:
+    """A new or changed schedule is first due at its next time."""
+    schedule = await session.get(Schedule, name, with_for_update=True)
+    if schedule is None:
+        # Another process may do the same.
+        with suppress(IntegrityError):
+            async with session.begin_nested():
+                session.add(Schedule(task=name, rule=str(rule), next_at=next_after(rule, now())))
+    elif schedule.rule != str(rule):
+        schedule.rule, schedule.next_at = str(rule), next_after(rule, now())
+
+
+async def _enqueue(session: AsyncSession, schedule: Schedule, rule: Rule) -> None:
+    before = await session.get(Job, schedule.job_id) if schedule.job_id else None
+    if before and before.finished_at is None:
+        about = {"task": schedule.task, "job_id": str(before.id)}
+        logger.warning("run skipped: the last one is still in progress", extra=about)
+    else:
+        job = registry[schedule.task].job()
+        job.run_at = schedule.next_at
+        session.add(job)
+        schedule.job_id = job.id
+    schedule.rule, schedule.next_at = str(rule), next_after(rule, now())
