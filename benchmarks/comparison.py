@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import TypeVar
 
+NO_REFERENCE = "no reference"
+
 Measured = TypeVar("Measured")
 # What one round measures: (name, unit) -> value. The main value comes first and has no name.
 Sample = dict[tuple[str, str], float]

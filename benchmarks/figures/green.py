@@ -15,7 +15,7 @@ from pathlib import Path
 from checks import CHECKS, environment
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison
+from benchmarks.comparison import NO_REFERENCE, Comparison
 
 TITLE = "Time to green"
 SLUG = "my-service"
@@ -41,7 +41,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
         steps["install"] = timed(CHECKS["install"], output / SLUG)
         steps["test"] = timed(CHECKS["tests"], output / SLUG)
         for step, seconds in steps.items():
-            yield Comparison([engine, step], "s", "no reference", [seconds])
+            yield Comparison([engine, step], "s", NO_REFERENCE, [seconds])
 
 
 def timed(command: list[str], folder: Path) -> float:

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import cycle
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison, Goal, Sample, compared, percentiles
+from benchmarks.comparison import NO_REFERENCE, Comparison, Goal, Sample, compared, percentiles
 from benchmarks.senders import BareSender, Sender, ServiceSender
 from benchmarks.services import running
 
@@ -34,7 +34,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
                 bare = BareSender(engine, service)
                 stack.enter_context(bare.running())
                 senders.append(bare)
-            against = f"bare {engine}" if senders[1:] else "no bare reference"
+            against = f"bare {engine}" if senders[1:] else NO_REFERENCE
             for work, seconds, goal in WORKS:
                 subjects = [partial(rate, sender, bench.plan.jobs, seconds) for sender in senders]
                 yield from compared([engine, database, work], against, rounds, *subjects, goal=goal)

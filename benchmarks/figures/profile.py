@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison
+from benchmarks.comparison import NO_REFERENCE, Comparison
 from benchmarks.figures.requests import LEAN, got, new_user_path, posted
 from benchmarks.load import call
 from benchmarks.senders import ServiceSender
@@ -46,22 +46,25 @@ def measure(bench: Bench) -> Iterator[Comparison]:
                     (url, partial(got, url, new_user_path(url), count))
                     for url in (service.url, lean)
                 ],
-                "no-op job": [(service.url, partial(ServiceSender(service).run, count, 0))],
             }
+            if service.runs_jobs_in_web:
+                run_jobs = partial(ServiceSender(service).run, count, 0)
+                subjects["no-op job"] = [(service.url, run_jobs)]
             for what, loads in subjects.items():
                 profiles = [profiled(url, load, count) for url, load in loads]
                 yield from rows([database, what], *profiles)
 
 
 def rows(case: list[str], own: Profile, lean: Profile | None = None) -> Iterator[Comparison]:
+    against = LEAN if lean else NO_REFERENCE
     least = LEAST_SHARE * sum(own.values())
     parts = [part for part, value in own.items() if value >= least]
     for part in sorted(parts, key=own.__getitem__, reverse=True):
         reference = [lean[part]] if lean and lean.get(part) else []
-        yield Comparison([*case, part], "µs", LEAN if reference else "", [own[part]], reference)
+        yield Comparison([*case, part], "µs", against, [own[part]], reference)
     for name, left_out in (("everything else", parts), ("all", [])):
         sums = [[total(profile, left_out)] for profile in (own, lean) if profile]
-        yield Comparison([*case, name], "µs", LEAN if lean else "", *sums)
+        yield Comparison([*case, name], "µs", against, *sums)
 
 
 def total(profile: Profile, left_out: list[str]) -> float:

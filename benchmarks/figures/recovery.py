@@ -12,7 +12,7 @@ from functools import partial
 from process import until
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison, Goal
+from benchmarks.comparison import NO_REFERENCE, Comparison, Goal
 from benchmarks.load import call
 from benchmarks.machine import MEASURED, on
 from benchmarks.senders import read_notes
@@ -40,7 +40,7 @@ def recovered(bench: Bench, engine: str) -> Comparison:
         wait_for_start(service, 1)
         found = [recovery(service, number) for number in range(2, 2 + bench.plan.kills)]
     case = [engine, "kill -9 to running again"]
-    return Comparison(case, "s", "no reference", found, goal=GOAL)
+    return Comparison(case, "s", NO_REFERENCE, found, goal=GOAL)
 
 
 def recovery(service: MeasuredService, number: int) -> float:

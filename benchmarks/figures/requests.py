@@ -13,7 +13,7 @@ from functools import partial
 from itertools import product
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison, Goal, Sample, compared, percentiles
+from benchmarks.comparison import NO_REFERENCE, Comparison, Goal, Sample, compared, percentiles
 from benchmarks.load import Load, call, new_user, put_load, registrations, request
 from benchmarks.services import lean_app, running, wait_for_jobs
 
@@ -36,7 +36,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
             yield from compared([*place, "GET /users/{id}"], LEAN, rounds, *subjects, goal=GOAL)
             if runs_jobs:
                 case = [*place, "POST /users, with its jobs"]
-                yield from compared(case, "no reference", rounds, partial(worked, ours, count // 3))
+                yield from compared(case, NO_REFERENCE, rounds, partial(worked, ours, count))
 
 
 def posted(url: str, count: int, runs_jobs: bool = False) -> Sample:
