@@ -14,7 +14,8 @@ HEAD = ("Engine, database", "Registrations/s", "Carried by a worker/s", "Users a
 
 
 def scaling(run: Run) -> str:
-    costs = [median(row.ours) / 1000 for row in cases(run, "profile", "no-op job", "all")]
+    jobs = [row for row in cases(run, "profile", "all") if row.case[1].startswith("no-op job")]
+    costs = [median(row.ours) / 1000 for row in jobs]
     flat = [row for row in cases(run, "growth") if row.goal]
     slowest = min(flat, key=lambda row: median(row.ratios))
     return PROSE.read_text(encoding="utf-8").format(

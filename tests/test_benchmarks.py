@@ -111,7 +111,7 @@ def test_a_run_can_be_saved_and_loaded(tmp_path: Path) -> None:
 
 def test_the_capacity_of_a_machine_follows_from_the_figures() -> None:
     place = ["arq", "sqlite"]
-    cost = Comparison(["sqlite", "no-op job", "all"], "µs", "", [3000.0])
+    cost = Comparison(["sqlite", "no-op job, one at a time", "all"], "µs", "", [3000.0])
     jobs = Comparison([*place, "no-op"], "jobs/s", "", [100.0])
     users = Comparison([*place, "POST /users"], "requests/s", "", [200.0])
     grown = Comparison(["sqlite", "1,000 rows"], "jobs/s", "", [9.0], [10.0], goal=Goal(least=0.9))

@@ -2,8 +2,8 @@
 `uv sync`, `uv run pytest`.
 
 Each engine's project is rendered, installed and tested from scratch, with the commands that a user
-types. Its tests start real workers, and real servers if the machine has them. Seconds depend on the
-machine, so compare them with each other.
+types. Its tests start real workers, and real servers if the machine has them. The seconds depend on
+the machine.
 """
 
 import shutil
