@@ -14,7 +14,7 @@ from template import CHOICES, combinations, name_of, render
 MERMAID = Path(__file__).parent / "mermaid.mjs"
 PACKAGES = ("mermaid@11", "happy-dom@20", "--no-save", "--silent")
 RULE = re.compile(r"^\*\*(\d+)\. .*?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-MAKE = re.compile(r"(?:^\$ |`)make ((?:[a-z-]+ ?)+)", re.MULTILINE)
+MAKE = re.compile(r"(?:^\$ |`)make ((?:[a-z-]+(?![\w=-]) ?)+)", re.MULTILINE)
 PATH = re.compile(r"`((?:app|docs|migrations|ops|scripts|tests)/[\w./]*)`")
 # The domain that docs/domains.md adds.
 EXAMPLE = ("app/orders", "tests/orders")
