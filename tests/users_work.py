@@ -1,4 +1,4 @@
-"""What the user of a project does to it, before the template moves on."""
+"""Changes that the user of a project makes before an update."""
 
 import difflib
 from pathlib import Path
@@ -31,12 +31,11 @@ TEST = """\
 import httpx
 
 from app.database import Database
-from app.jobs import Job
-from app.jobs import unit_of_work
+from app.jobs import Job, unit_of_work
 from app.users.models import AuditEntry, User
 from app.users.tasks import greet
-from tests.rows import rows
-from tests.test_users_routes import ADA
+from tests.support.rows import rows
+from tests.users.test_routes import ADA
 
 
 async def test_a_greeting_is_a_job(client: httpx.AsyncClient, database: Database) -> None:
@@ -54,7 +53,7 @@ async def test_a_greeting_is_written_down(client: httpx.AsyncClient, database: D
     [entry] = await rows(database, AuditEntry)
     assert (entry.event, entry.subject) == ("greeted", "example.com")
 """
-LAST_SETTING = '    """For how long jobs are remembered that have failed, and can be retried."""\n'
+LAST_SETTING = '    """How long failed jobs are kept. They can be retried until then."""\n'
 SETTING = f"""\
 {LAST_SETTING}
     greeting: str = "Hello"
@@ -62,7 +61,7 @@ SETTING = f"""\
 """
 LAST_ROW = (
     "| `JOBS_FAILED_RETENTION_DAYS` | `365` "
-    "| For how long jobs are remembered that have failed, and can be retried. |\n"
+    "| How long failed jobs are kept. They can be retried until then. |\n"
 )
 SERVER = """
   cache:
@@ -77,7 +76,7 @@ APPENDED = {
     "app/users/tasks.py": TASK,
     "app/users/services.py": SERVICE,
     "app/users/routes.py": ROUTE,
-    "tests/test_greetings.py": TEST,
+    "tests/users/test_greetings.py": TEST,
     "README.md": "\n## Our runbook\n\nCall the operator.\n",
     "compose.yaml": "  cache:\n",
     "Procfile": "clock: sleep infinity\n",
@@ -91,15 +90,15 @@ REPLACED = {
     ],
     "app/users/services.py": [("import push_webhook", "import greet, push_webhook")],
     "app/settings.py": [(LAST_SETTING, SETTING)],
-    "README.md": [(LAST_ROW, f"{LAST_ROW}| `GREETING` | `Hello` | How to greet. |\n")],
-    "app/access.py": [("Something went wrong here; it has been logged.", "Sorry.")],
+    "docs/operations.md": [(LAST_ROW, f"{LAST_ROW}| `GREETING` | `Hello` | How to greet. |\n")],
+    "app/web/middleware.py": [("Something went wrong. The error has been logged.", "Sorry.")],
     "compose.yaml": [("\nvolumes:\n", SERVER)],
 }
 DELETED = [".editorconfig"]
-# Both are there already, for somebody else: nothing is downloaded.
+# Other packages depend on both already, so nothing is downloaded.
 DEPENDENCIES = [["idna>=3"], ["--dev", "iniconfig>=2"]]
 
-# Written by tools, for themselves.
+# Written by tools.
 NOT_WORK = {"uv.lock", ".cruft.json"}
 
 
@@ -122,7 +121,7 @@ Difference = dict[str, list[str]]
 
 
 def read_work(project: Path) -> dict[str, list[str]]:
-    """The lines of each file that git does not ignore."""
+    """The lines of every file that git does not ignore."""
     listed = run(
         *("git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"),
         cwd=project,
@@ -137,7 +136,7 @@ def read_work(project: Path) -> dict[str, list[str]]:
 
 
 def difference(before: Path, after: Path) -> Difference:
-    """By file, the lines that were removed and added, or that it is gone."""
+    """The removed and added lines of each file, or that the file is gone."""
     old, new = read_work(before), read_work(after)
     return {
         path: [

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     ops_token: SecretStr | None = Field(default=None, examples=["change-me"])
     """Bearer token of operators. In development, their endpoints are public if it is not set."""
     api_token: SecretStr | None = Field(default=None, examples=["change-me-too"])
-    """Bearer token for personal data, such as users. In development, as `OPS_TOKEN`."""
+    """Bearer token for personal data. In development, its endpoints are public if it is not set."""
 
     trusted_hosts: Listed[Host] = Field(
         default=[], examples=["api.example.com, *.internal.example.com"]
@@ -178,16 +178,12 @@ def read(kind: type[Kind]) -> Kind:
     try:
         return kind()
     except ValidationError as error:
-        problems = (
-            ": ".join(
-                [
-                    *(str(name).upper() for name in found["loc"]),
-                    found["msg"].removeprefix("Value error, "),
-                ]
-            )
+        problems = [
+            ": ".join([*map(str.upper, map(str, found["loc"])), found["msg"]])
             for found in error.errors(include_input=False, include_url=False)
-        )
-        raise SystemExit(f"Wrong settings: {'; '.join(problems)}") from None
+        ]
+        text = "; ".join(problems).replace("Value error, ", "")
+        raise SystemExit(f"Wrong settings: {text}") from None
 
 
 @lru_cache
