@@ -1,4 +1,4 @@
-"""Whatever a client sends, it is told what is wrong with it, and leaves nothing behind."""
+"""Whatever a client sends: the response says what is wrong, and nothing is stored."""
 
 import json
 import logging
@@ -11,18 +11,20 @@ from app.database import Database
 from app.jobs import Job
 from app.telemetry.log import JsonFormatter, TextFormatter
 from app.users.models import User
+from app.web import middleware
+from tests.platform.data import ADA
 from tests.support.problems import is_problem
 from tests.support.rows import rows
-from tests.platform.data import ADA
 
-LEFT_TO_RIGHT, RIGHT_TO_LEFT, ZERO_WIDTH, HALF_A_CHARACTER = "\u200e", "\u202e", "\u200b", "\ud800"
+RIGHT_TO_LEFT, LONE_SURROGATE = "\u202e", "\ud800"
 MORE_DIGITS_THAN_PYTHON_READS = "9" * 5000
 
 
-async def post(client: httpx.AsyncClient, body: bytes, **headers: str) -> httpx.Response:
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    with_type = httpx.Headers({"content-type": "application/json"} | given, encoding="latin-1")
-    return await client.post("/users", content=body, headers=with_type)
+async def post(
+    client: httpx.AsyncClient, body: bytes, content_type: str = "application/json"
+) -> httpx.Response:
+    headers = httpx.Headers({"Content-Type": content_type}, encoding="latin-1")
+    return await client.post("/users", content=body, headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -35,70 +37,35 @@ async def post(client: httpx.AsyncClient, body: bytes, **headers: str) -> httpx.
         (422, b'{"email": NaN, "full_name": -Infinity}'),
         (422, b'{"email": 1e999, "full_name": 1}'),
         (422, b'{"full_name": ' + b"[" * 200 + b"]" * 200 + b"}"),
+        (422, json.dumps({**ADA, "email": f"ada{LONE_SURROGATE}@example.com"}).encode()),
+        (422, json.dumps({**ADA, "full_name": LONE_SURROGATE}).encode()),
+        (422, b'{"email": "ada@example.com", "full_name": 1%s}' % (b"0" * 4000)),
         (400, b"[" * 500_000),
         (400, b'{"email": "\xff", "full_name": "Ada"}'),
         (400, b'{"email": %s}' % MORE_DIGITS_THAN_PYTHON_READS.encode()),
     ],
     ids=lambda value: repr(value)[:40],
 )
-async def test_a_body_that_is_no_user_is_refused(
+async def test_a_body_that_does_not_fit_is_refused(
     client: httpx.AsyncClient, database: Database, status: int, body: bytes
 ) -> None:
     assert is_problem(await post(client, body), status)
     assert await rows(database, User) == []
 
 
-@pytest.mark.parametrize(
-    "content_type",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "a\u00fc", "", "/"],
-)
-async def test_a_body_that_is_not_said_to_be_json_is_refused(
-    client: httpx.AsyncClient, database: Database, content_type: str
+async def test_a_body_of_another_content_type_is_refused(
+    client: httpx.AsyncClient, database: Database
 ) -> None:
-    response = await post(client, json.dumps(ADA).encode(), content_type=content_type)
-    assert is_problem(response, 422)
+    for content_type in ("text/plain", "multipart/form-data", "a\u00fc", "", "/"):
+        response = await post(client, json.dumps(ADA).encode(), content_type)
+        assert is_problem(response, 422), content_type
     assert await rows(database, User) == []
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("email", f"{'a' * 288}@example.com"),
-        ("email", f"a@{'example.' * 36}com"),
-        ("email", "ada@localhost"),
-        ("email", "ada@[127.0.0.1]"),
-        ("email", '"ada lovelace"@example.com'),
-        ("email", "ada@example.com, eve@example.com"),
-        ("email", "ada@example.com\r\nBcc: eve@example.com"),
-        ("email", "ada\0@example.com"),
-        ("email", "ada\x1b@example.com"),
-        ("email", f"ada{LEFT_TO_RIGHT}@example.com"),
-        ("email", f"{RIGHT_TO_LEFT}ada@example.com"),
-        ("email", f"ada@exam{ZERO_WIDTH}ple.com"),
-        ("email", f"ada{HALF_A_CHARACTER}@example.com"),
-        ("email", ["ada@example.com"]),
-        ("full_name", "A" * 300),
-        ("full_name", "Ada\r\nBcc: eve@example.com"),
-        ("full_name", "Ada\0"),
-        ("full_name", "Ada\x1b[31m"),
-        ("full_name", f"Ada {RIGHT_TO_LEFT}ecalevoL"),
-        ("full_name", f"Ada{ZERO_WIDTH}"),
-        ("full_name", f"Ada{HALF_A_CHARACTER}"),
-        ("full_name", 10**4000),
-    ],
-    ids=lambda value: ascii(value)[:40],
+    "name", ["\0", LONE_SURROGATE, RIGHT_TO_LEFT, "a" * 10_000], ids=lambda name: ascii(name)[:40]
 )
-async def test_text_that_could_deceive_or_disturb_is_refused(
-    client: httpx.AsyncClient, database: Database, field: str, value: object
-) -> None:
-    response = await post(client, json.dumps({**ADA, field: value}).encode())
-    assert is_problem(response, 422)
-    assert [error["loc"] for error in response.json()["errors"]] == [["body", field]]
-    assert await rows(database, User) == []
-
-
-@pytest.mark.parametrize("name", ["\0", HALF_A_CHARACTER, RIGHT_TO_LEFT, "a" * 10_000])
-async def test_a_field_that_nobody_asked_for_is_not_kept(
+async def test_an_unknown_field_is_not_stored(
     client: httpx.AsyncClient, database: Database, name: str
 ) -> None:
     response = await post(client, json.dumps({**ADA, name: name}).encode())
@@ -110,28 +77,28 @@ async def test_a_field_that_nobody_asked_for_is_not_kept(
 
 
 @pytest.mark.parametrize(
-    "given", ["\0", "\n", RIGHT_TO_LEFT, "{}", "1", MORE_DIGITS_THAN_PYTHON_READS], ids=ascii
+    "given",
+    ["\0", "\n", RIGHT_TO_LEFT, "{}", "1", MORE_DIGITS_THAN_PYTHON_READS],
+    ids=lambda value: ascii(value)[:40],
 )
-async def test_what_is_no_id_is_refused(client: httpx.AsyncClient, given: str) -> None:
-    for path in ("/users", "/jobs"):
-        assert is_problem(await client.get(f"{path}/{quote(given)}"), 422)
+async def test_a_bad_id_is_refused(client: httpx.AsyncClient, given: str) -> None:
+    assert is_problem(await client.get(f"/jobs/{quote(given)}"), 422)
 
 
 @pytest.mark.parametrize(
-    "given", ["", "-1", "1.5", "1e9", "NaN", "\0", "\u0661", str(2**31), str(2**63), "9" * 5000]
+    "given",
+    ["", "-1", "1.5", "1e9", "NaN", "\0", "\u0661", str(2**31), str(2**63), "9" * 5000],
+    ids=lambda value: ascii(value)[:40],
 )
-async def test_what_is_no_page_is_refused(client: httpx.AsyncClient, given: str) -> None:
-    for path in ("/users", "/jobs"):
-        for name in ("limit", "offset"):
-            assert is_problem(await client.get(path, params={name: given}), 422)
+async def test_a_bad_page_is_refused(client: httpx.AsyncClient, given: str) -> None:
+    for name in ("limit", "offset"):
+        assert is_problem(await client.get("/jobs", params={name: given}), 422)
 
 
-@pytest.mark.parametrize("query", ["%ff", "%00", "=&=", "limit", "%ed%a0%80=%ed%a0%80", "a=%"])
-async def test_a_query_that_nobody_understands_is_not_an_error_of_the_service(
-    client: httpx.AsyncClient, query: str
-) -> None:
-    for path in ("/users", "/jobs", "/health/live", "/users/"):
-        assert not (await client.get(f"{path}?{query}")).is_server_error
+async def test_no_query_string_is_an_error_of_the_service(client: httpx.AsyncClient) -> None:
+    for query in ("%ff", "%00", "=&=", "limit", "%ed%a0%80=%ed%a0%80", "a=%"):
+        for path in ("/jobs", "/health/live", "/users/"):
+            assert not (await client.get(f"{path}?{query}")).is_server_error, query
 
 
 @pytest.mark.parametrize(
@@ -142,19 +109,8 @@ async def test_a_query_that_nobody_understands_is_not_an_error_of_the_service(
 async def test_a_request_is_one_line_in_the_log_whatever_its_path(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
-    with caplog.at_level(logging.INFO, "app.web.middleware"):
+    with caplog.at_level(logging.INFO, middleware.__name__):
         assert is_problem(await client.get(quote(path)), 404)
-    [record] = [record for record in caplog.records if record.name == "app.web.middleware"]
+    [record] = [record for record in caplog.records if record.name == middleware.__name__]
     for formatter in (JsonFormatter(), TextFormatter()):
         assert formatter.format(record).isprintable()
-
-
-@pytest.mark.parametrize("given", ["a\r\nSet-Cookie: b", "a\0", "\u00fc", "a b", "a" * 65])
-async def test_a_request_id_cannot_bring_anything_into_answers_logs_or_jobs(
-    client: httpx.AsyncClient, database: Database, given: str
-) -> None:
-    response = await post(client, json.dumps(ADA).encode(), x_request_id=given)
-    own = response.headers["x-request-id"]
-    assert given not in own
-    assert "set-cookie" not in response.headers
-    assert {job.request_id for job in await rows(database, Job)} == {own}

@@ -1,4 +1,4 @@
-"""Alive, and ready for work."""
+"""Health checks, and requests without a database."""
 
 import asyncio
 
@@ -9,19 +9,19 @@ from sqlalchemy import text
 
 from app.database import Database, open_database
 from app.web import health
+from tests.platform.data import REFUSED
 from tests.support.client import client_of
 from tests.support.fake_engine import FakeEngine
 
-REFUSED = "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"
 UNRESOLVED = "postgresql+asyncpg://nobody@nowhere.invalid/nothing"
 
 
-async def test_a_process_that_answers_is_alive(client: httpx.AsyncClient) -> None:
+async def test_a_process_that_responds_is_alive(client: httpx.AsyncClient) -> None:
     response = await client.get("/health/live")
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-async def test_a_service_is_ready_with_its_database_and_its_broker(
+async def test_a_service_with_database_and_broker_is_ready(
     client: httpx.AsyncClient,
 ) -> None:
     response = await client.get("/health/ready")
@@ -29,12 +29,13 @@ async def test_a_service_is_ready_with_its_database_and_its_broker(
     assert response.json() == {"status": "ok", "database": "ok", "broker": "ok"}
 
 
-async def test_a_service_on_an_old_schema_says_so(
-    client: httpx.AsyncClient, database: Database
+async def test_a_service_on_an_old_schema_is_not_ready(
+    app: FastAPI, engine: FakeEngine, own_database: Database
 ) -> None:
-    async with database.write.begin() as session:
+    async with own_database.write.begin() as session:
         await session.execute(text("DELETE FROM alembic_version"))
-    response = await client.get("/health/ready")
+    async with client_of(app, own_database, engine) as client:
+        response = await client.get("/health/ready")
     assert response.status_code == 503
     assert response.json() == {
         "status": "not ready",
@@ -43,7 +44,7 @@ async def test_a_service_on_an_old_schema_says_so(
     }
 
 
-async def test_a_service_without_its_broker_says_so(
+async def test_a_service_without_its_broker_is_not_ready(
     client: httpx.AsyncClient, engine: FakeEngine
 ) -> None:
     engine.is_down = True
@@ -56,7 +57,7 @@ async def test_a_service_without_its_broker_says_so(
     }
 
 
-async def test_a_broker_that_hangs_does_not_hang_the_answer(
+async def test_a_hanging_broker_does_not_block_the_health_check(
     app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.05)
@@ -71,7 +72,9 @@ async def test_a_broker_that_hangs_does_not_hang_the_answer(
     assert response.json()["broker"] == "does not answer"
 
 
-async def test_a_service_without_its_database_says_so(app: FastAPI, engine: FakeEngine) -> None:
+async def test_a_service_without_its_database_is_not_ready(
+    app: FastAPI, engine: FakeEngine
+) -> None:
     async with open_database(REFUSED) as database, client_of(app, database, engine) as client:
         response = await client.get("/health/ready")
     assert response.status_code == 503
@@ -83,11 +86,11 @@ async def test_a_service_without_its_database_says_so(app: FastAPI, engine: Fake
 
 
 @pytest.mark.parametrize("url", [REFUSED, UNRESOLVED])
-async def test_a_request_without_a_database_is_asked_to_come_again(
+async def test_a_request_without_a_database_gets_a_503_with_retry_after(
     app: FastAPI, engine: FakeEngine, url: str
 ) -> None:
     async with open_database(url) as database, client_of(app, database, engine) as client:
-        response = await client.get("/users")
+        response = await client.get("/jobs")
     assert response.status_code == response.json()["status"] == 503
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["retry-after"] == "1"

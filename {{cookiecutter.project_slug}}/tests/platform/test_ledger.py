@@ -1,4 +1,4 @@
-"""The state machine of a job."""
+"""The transitions of a job."""
 
 import asyncio
 import uuid
@@ -43,7 +43,7 @@ async def due(database: Database) -> list[uuid.UUID]:
         return [job.id for job in await ledger.take(session, ledger.TO_SEND, 10)]
 
 
-async def test_a_claim_begins_a_try(database: Database) -> None:
+async def test_a_claim_starts_a_try_and_a_lease(database: Database) -> None:
     job = await add_job(database)
     claimed = await claim(database, job)
     assert claimed is not None
@@ -54,7 +54,7 @@ async def test_a_claim_begins_a_try(database: Database) -> None:
     assert timedelta(0) < found.lease_until - utc_now() <= get_settings().jobs_lease
 
 
-async def test_of_50_deliveries_at_once_one_claims(database: Database) -> None:
+async def test_only_one_of_50_deliveries_claims_a_job(database: Database) -> None:
     job = await add_job(database)
     claims = await asyncio.gather(*(claim(database, job) for _ in range(50)))
     assert len([claimed for claimed in claims if claimed]) == 1
@@ -67,26 +67,26 @@ async def test_a_finished_job_cannot_be_claimed(database: Database, status: Stat
     assert await claim(database, job) is None
 
 
-async def test_a_job_cannot_be_claimed_before_its_time(database: Database) -> None:
+async def test_a_job_cannot_be_claimed_before_it_is_due(database: Database) -> None:
     job = await add_job(database, run_at=ago(-60))
     assert await claim(database, job) is None
     await change(database, job, run_at=ago(1))
     assert await claim(database, job) is not None
 
 
-async def test_an_orphan_with_tries_left_can_be_claimed(database: Database) -> None:
+async def test_a_job_whose_lease_has_ended_can_be_claimed(database: Database) -> None:
     job = await add_running_job(database, attempts=1, lease_until=ago(1))
     claimed = await claim(database, job)
     assert claimed is not None
     assert claimed.attempts == 2
 
 
-async def test_an_orphan_without_tries_left_cannot_be_claimed(database: Database) -> None:
+async def test_a_job_without_tries_left_cannot_be_claimed(database: Database) -> None:
     job = await add_running_job(database, attempts=5, max_tries=5, lease_until=ago(1))
     assert await claim(database, job) is None
 
 
-async def test_a_success_is_recorded(database: Database) -> None:
+async def test_a_success_clears_the_error_and_the_lease(database: Database) -> None:
     job = await add_running_job(database, error="the try before failed")
     await succeed(database, job)
     found = await reread(database, job)
@@ -94,7 +94,7 @@ async def test_a_success_is_recorded(database: Database) -> None:
     assert found.finished_at is not None
 
 
-async def test_a_failure_with_tries_left_waits_for_the_next(database: Database) -> None:
+async def test_a_failure_with_tries_left_queues_the_job_for_later(database: Database) -> None:
     job = await add_running_job(database, attempts=2)
     wait = await fail(database, job, "OSError: no route")
     assert wait is not None
@@ -109,7 +109,7 @@ async def test_a_failure_with_tries_left_waits_for_the_next(database: Database) 
     assert found.run_at > utc_now()
 
 
-async def test_the_last_failure_is_for_good(database: Database) -> None:
+async def test_a_failure_without_tries_left_is_final(database: Database) -> None:
     job = await add_running_job(database, attempts=5, max_tries=5)
     assert await fail(database, job) is None
     found = await reread(database, job)
@@ -118,19 +118,19 @@ async def test_the_last_failure_is_for_good(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), BACKOFFS)
-def test_the_wait_before_the_next_try_doubles_up_to_a_limit(attempts: int, seconds: int) -> None:
+def test_the_delay_between_tries_doubles_up_to_a_limit(attempts: int, seconds: int) -> None:
     waits = [ledger.backoff(attempts).total_seconds() for _ in range(200)]
     assert seconds / 2 <= min(waits) < max(waits) <= seconds
 
 
-async def test_an_error_that_the_database_cannot_hold_is_made_to_fit(database: Database) -> None:
+async def test_a_long_error_is_shortened_and_loses_its_nul(database: Database) -> None:
     job = await add_running_job(database)
     await fail(database, job, "\0" + "x" * 5000)
     assert (await reread(database, job)).error == "x" * ledger.MAX_ERROR_LENGTH
 
 
 @pytest.mark.parametrize("change_hands", [{"attempts": 2}, {"status": Status.QUEUED}])
-async def test_a_try_that_lost_its_job_records_nothing(
+async def test_a_try_that_lost_its_job_cannot_record_an_outcome(
     database: Database, change_hands: dict[str, object]
 ) -> None:
     job = await add_running_job(database)
@@ -144,7 +144,7 @@ async def test_a_try_that_lost_its_job_records_nothing(
     assert (after.status, after.attempts, after.error) == (before.status, before.attempts, None)
 
 
-async def test_a_renewal_prolongs_the_lease(database: Database) -> None:
+async def test_a_renewal_extends_the_lease(database: Database) -> None:
     job = await add_running_job(database, lease_until=ago(-1))
     async with database.engine.begin() as connection:
         await ledger.renew(connection, job)
@@ -162,7 +162,9 @@ async def test_a_job_that_is_given_back_can_be_claimed_at_once(database: Databas
     assert claimed.attempts == 2
 
 
-async def test_a_follower_waits_for_the_success_of_the_job_before(database: Database) -> None:
+async def test_a_follower_cannot_be_claimed_before_the_job_that_it_follows_succeeds(
+    database: Database,
+) -> None:
     first = await add_running_job(database)
     follower = await add_job(database, after_id=first.id)
     assert await claim(database, follower) is None
@@ -170,13 +172,7 @@ async def test_a_follower_waits_for_the_success_of_the_job_before(database: Data
     assert await claim(database, follower) is not None
 
 
-async def test_the_success_of_a_job_that_nobody_follows_says_so(database: Database) -> None:
-    first, other = [await add_running_job(database) for _ in range(2)]
-    await add_job(database, after_id=other.id)
-    assert not await succeed(database, first)
-
-
-async def test_followers_are_due_in_their_order(database: Database) -> None:
+async def test_followers_are_due_in_the_order_of_their_creation(database: Database) -> None:
     first = await add_running_job(database)
     followers = [await add_job(database, after_id=first.id) for _ in range(3)]
     assert await due(database) == []
@@ -184,14 +180,14 @@ async def test_followers_are_due_in_their_order(database: Database) -> None:
     assert await due(database) == [job.id for job in followers]
 
 
-async def test_a_follower_is_not_due_before_its_time(database: Database) -> None:
+async def test_a_follower_is_not_due_before_its_own_delay_is_over(database: Database) -> None:
     first = await add_running_job(database)
     await add_job(database, after_id=first.id, run_at=ago(-60))
     await succeed(database, first)
     assert await due(database) == []
 
 
-async def test_a_follower_of_a_failed_job_waits_until_that_is_retried(database: Database) -> None:
+async def test_a_follower_of_a_failed_job_waits_for_its_retry(database: Database) -> None:
     first = await add_running_job(database, attempts=5, max_tries=5)
     follower = await add_job(database, after_id=first.id)
     await fail(database, first)
@@ -205,7 +201,7 @@ async def test_a_follower_of_a_failed_job_waits_until_that_is_retried(database: 
     assert await due(database) == [follower.id]
 
 
-async def test_jobs_that_are_claimed_at_once_are_claimed_once(database: Database) -> None:
+async def test_a_batch_claims_each_job_once(database: Database) -> None:
     first, second = [await add_job(database) for _ in range(2)]
     asked = [first.id, uuid.uuid4(), second.id, first.id]
     async with database.engine.begin() as connection:
@@ -214,7 +210,7 @@ async def test_jobs_that_are_claimed_at_once_are_claimed_once(database: Database
     assert (await reread(database, first)).attempts == 1
 
 
-async def test_a_job_that_is_locked_holds_up_no_other(database: Database) -> None:
+async def test_a_locked_job_delays_no_other(database: Database) -> None:
     locked, other = [await add_job(database) for _ in range(2)]
 
     async def claim_both() -> list[Job | None]:
@@ -231,7 +227,7 @@ async def test_a_job_that_is_locked_holds_up_no_other(database: Database) -> Non
     assert claimed == [None if has_row_locks else locked.id, other.id]
 
 
-async def test_of_several_successes_each_knows_its_own_followers(database: Database) -> None:
+async def test_each_success_of_a_batch_reports_its_own_followers(database: Database) -> None:
     jobs = [await add_running_job(database) for _ in range(3)]
     for job in jobs[1:]:
         await add_job(database, after_id=job.id)

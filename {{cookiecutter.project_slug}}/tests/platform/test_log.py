@@ -1,4 +1,4 @@
-"""One line per event, whatever it is about."""
+"""Log lines: one per event."""
 
 import io
 import json
@@ -29,7 +29,7 @@ def logged(request: pytest.FixtureRequest) -> Logged:
     return logger_to(request.param())
 
 
-def test_a_line_of_json_has_the_event_and_what_it_is_about() -> None:
+def test_a_json_line_has_the_event_its_ids_and_its_extras() -> None:
     logger, stream = logger_to(JsonFormatter())
     with log.bound(log.request_id, "the-request"), log.bound(log.job_id, "the-job"):
         logger.warning("job %s", "failed", extra={"attempt": 2})
@@ -45,21 +45,21 @@ def test_a_line_of_json_has_the_event_and_what_it_is_about() -> None:
     }
 
 
-def test_outside_requests_and_jobs_no_id_is_named(logged: Logged) -> None:
+def test_a_line_outside_requests_and_jobs_has_no_ids(logged: Logged) -> None:
     logger, stream = logged
     logger.warning("hello")
     assert "request_id" not in stream.getvalue()
     assert "job_id" not in stream.getvalue()
 
 
-def test_an_event_stays_one_line_whatever_a_client_put_into_it(logged: Logged) -> None:
+def test_an_event_is_one_line_whatever_it_contains(logged: Logged) -> None:
     logger, stream = logged
     logger.warning("GET %s", "/a\r\nERROR root: forged\u2028\x1b[31m", extra={"path": "\n\x1b"})
     assert len(stream.getvalue().splitlines()) == 1
     assert "\x1b" not in stream.getvalue()
 
 
-def test_an_exception_is_part_of_the_line_of_json() -> None:
+def test_an_exception_is_part_of_the_json_line() -> None:
     logger, stream = logger_to(JsonFormatter())
     try:
         raise ValueError("too late")
@@ -69,7 +69,7 @@ def test_an_exception_is_part_of_the_line_of_json() -> None:
     assert "ValueError: too late" in json.loads(line)["exception"]
 
 
-def test_an_exception_is_shown_to_a_developer_as_python_does() -> None:
+def test_development_shows_an_exception_as_a_traceback() -> None:
     logger, stream = logger_to(TextFormatter())
     try:
         raise ValueError("too late")
@@ -78,13 +78,13 @@ def test_an_exception_is_shown_to_a_developer_as_python_does() -> None:
     assert stream.getvalue().splitlines()[-1] == "ValueError: too late"
 
 
-def test_why_a_start_has_failed_is_shown_to_a_developer_as_python_does() -> None:
+def test_development_shows_a_failed_start_as_a_traceback() -> None:
     why = "Traceback (most recent call last):\n  ...\nValueError: too late"
     record = logging.makeLogRecord({"name": "uvicorn.error", "levelname": "ERROR", "msg": why})
     assert TextFormatter().format(record).splitlines()[-1] == "ValueError: too late"
 
 
-async def test_connections_come_and_go_in_silence(
+async def test_opened_connections_are_not_logged(
     app: FastAPI, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):

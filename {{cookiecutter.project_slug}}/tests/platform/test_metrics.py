@@ -1,4 +1,4 @@
-"""What Prometheus is told: of requests by this process, of jobs by the ledger."""
+"""Metrics: of requests by this process, of jobs from the jobs table."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -11,11 +11,10 @@ from fastapi import APIRouter, FastAPI
 from app.database import Database, open_database, utc_now
 from app.jobs import Status, metrics
 from app.main import create_app
+from tests.platform.data import REFUSED, add_job, add_running_job, ago, change
+from tests.platform.scrape import Scrape
 from tests.support.client import client_of
 from tests.support.fake_engine import FakeEngine
-from tests.platform.data import add_job, add_running_job, ago, change
-from tests.platform.scrape import Scrape
-from tests.platform.data import REFUSED
 
 TASK = "write_audit_log"
 
@@ -34,25 +33,25 @@ def outcomes(scraped: Scrape) -> dict[tuple[str, ...], float]:
     return scraped.by("job_run_duration_seconds_count", "task", "outcome")
 
 
-async def test_requests_are_counted_by_their_route_and_not_by_their_path(
+async def test_requests_are_counted_by_route_and_not_by_path(
     client: httpx.AsyncClient,
 ) -> None:
     for number in range(3):
         await client.get(f"/jobs/00000000-0000-0000-0000-00000000000{number}")
-    await client.delete("/users")
+    await client.delete("/jobs")
     assert requests(await scrape(client)) == {
         ("GET", "/jobs/{job_id}", "404"): 3,
-        ("DELETE", "/users", "405"): 1,
+        ("DELETE", "/jobs", "405"): 1,
     }
 
 
-async def test_what_a_client_makes_up_adds_no_series(client: httpx.AsyncClient) -> None:
+async def test_a_client_cannot_add_series(client: httpx.AsyncClient) -> None:
     for number in range(3):
         await client.request(f"METHOD{number}", f"/nowhere/{number}")
     assert requests(await scrape(client)) == {("other", "none", "404"): 3}
 
 
-async def test_a_route_has_the_prefix_that_its_router_was_included_with(
+async def test_a_route_is_counted_with_the_prefix_of_its_router(
     app: FastAPI, client: httpx.AsyncClient
 ) -> None:
     router = APIRouter(prefix="/orders")
@@ -78,7 +77,7 @@ async def test_an_error_in_the_code_is_counted(app: FastAPI, client: httpx.Async
     assert requests(await scrape(client)) == {("GET", "/broken", "500"): 1}
 
 
-async def test_every_application_counts_for_itself(
+async def test_every_application_has_its_own_metrics(
     client: httpx.AsyncClient, database: Database, engine: FakeEngine
 ) -> None:
     await client.get("/health/live")
@@ -86,7 +85,7 @@ async def test_every_application_counts_for_itself(
         assert requests(await scrape(other)) == {}
 
 
-async def test_open_and_failed_jobs_are_shown_as_the_ledger_has_them(
+async def test_open_and_failed_jobs_are_counted_in_the_jobs_table(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     await add_job(database, run_at=ago(100))
@@ -103,7 +102,7 @@ async def test_open_and_failed_jobs_are_shown_as_the_ledger_has_them(
     assert 20 <= scraped.sum("jobs_oldest_age_seconds", status="running") < 80
 
 
-async def test_a_job_is_due_when_the_job_that_it_follows_has_succeeded(
+async def test_a_follower_is_due_when_its_predecessor_has_succeeded(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     first = await add_running_job(database, started_at=ago(50))
@@ -115,7 +114,7 @@ async def test_a_job_is_due_when_the_job_that_it_follows_has_succeeded(
     assert 10 <= scraped.sum("jobs_oldest_age_seconds") < 70
 
 
-async def test_what_ended_before_the_process_began_is_not_counted(
+async def test_an_outcome_from_before_the_start_of_the_process_is_not_counted(
     database: Database, engine: FakeEngine
 ) -> None:
     await add_job(database, status=Status.SUCCEEDED, started_at=ago(2), finished_at=ago(1))
@@ -123,7 +122,7 @@ async def test_what_ended_before_the_process_began_is_not_counted(
         assert outcomes(await scrape(client)) == {}
 
 
-async def test_an_outcome_is_counted_once_however_often_it_is_asked_for(
+async def test_an_outcome_is_counted_once_in_several_scrapes(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     await add_job(
@@ -146,7 +145,7 @@ async def test_an_outcome_that_is_committed_late_is_counted(
     assert outcomes(await scrape(client)) == {(TASK, "succeeded"): 2}
 
 
-async def test_what_has_been_counted_is_not_remembered_for_ever(
+async def test_counted_outcomes_are_not_kept_in_memory(
     app: FastAPI, client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics, "OVERLAP", timedelta(0))
@@ -156,7 +155,7 @@ async def test_what_has_been_counted_is_not_remembered_for_ever(
     assert len(app.state.metrics.jobs._counted) == 0
 
 
-async def test_a_job_that_is_retried_has_two_outcomes(
+async def test_a_retried_job_has_two_outcomes(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     job = await add_job(database, status=Status.FAILED, attempts=5, finished_at=utc_now())
@@ -167,7 +166,7 @@ async def test_a_job_that_is_retried_has_two_outcomes(
     assert scraped.sum("jobs", status="failed") == 0
 
 
-async def test_a_first_failure_is_an_increase(client: httpx.AsyncClient) -> None:
+async def test_series_of_failures_exist_before_the_first_failure(client: httpx.AsyncClient) -> None:
     scraped = await scrape(client)
     assert scraped.has("job_run_duration_seconds_count", task=TASK, outcome="failed")
 
@@ -181,16 +180,16 @@ async def client_without_database(app: FastAPI) -> AsyncIterator[httpx.AsyncClie
         yield client
 
 
-async def test_without_the_database_requests_are_told_and_jobs_are_not(
+async def test_without_the_database_only_metrics_of_jobs_are_missing(
     client: httpx.AsyncClient,
     client_without_database: httpx.AsyncClient,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert (await scrape(client)).sum("jobs_up") == 1
-    await client_without_database.get("/users")
+    await client_without_database.get("/jobs")
     with caplog.at_level(logging.WARNING, metrics.__name__):
         scraped = await scrape(client_without_database)
-    assert requests(scraped)["GET", "/users", "503"] == 1
+    assert requests(scraped)["GET", "/jobs", "503"] == 1
     assert scraped.has("jobs_up")
     assert scraped.sum("jobs_up") == 0
     assert not {"jobs", "jobs_due", "jobs_oldest_age_seconds", "jobs_retrying"} & scraped.names

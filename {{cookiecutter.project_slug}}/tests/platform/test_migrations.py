@@ -1,4 +1,4 @@
-"""The schema: made by migrations, used by models."""
+"""Migrations, and whether they agree with the models."""
 
 import asyncio
 import subprocess
@@ -10,11 +10,11 @@ from alembic import command
 from app.database import Database, open_database
 from app.database.migrations import MIGRATIONS, is_migrated, migrate
 from app.settings import get_settings
-from tests.support.environment import Environ
-from tests.support.waiting import eventually
-from tests.support.database import Server
-from tests.support.processes import PROJECT
 from tests.platform.data import REFUSED
+from tests.support.database import Server
+from tests.support.environment import Environ
+from tests.support.processes import PROJECT
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -24,21 +24,21 @@ def empty_database(server: Server, environ: Environ) -> str:
     return url
 
 
-async def has_newest_schema() -> bool:
+async def is_newest() -> bool:
     async with open_database(get_settings().database_url) as database:
         return await is_migrated(database)
 
 
 async def test_an_empty_database_is_not_migrated(empty_database: str) -> None:
-    assert not await has_newest_schema()
+    assert not await is_newest()
 
 
-async def test_an_empty_database_is_brought_to_the_newest_schema(empty_database: str) -> None:
+async def test_an_empty_database_is_migrated_to_the_newest_revision(empty_database: str) -> None:
     await migrate()
-    assert await has_newest_schema()
+    assert await is_newest()
 
 
-async def test_a_start_that_waits_for_its_database_says_so(
+async def test_a_migration_waits_for_the_database_and_says_so(
     environ: Environ, caplog: pytest.LogCaptureFixture
 ) -> None:
     environ(DATABASE_URL=REFUSED)
@@ -53,27 +53,28 @@ async def test_a_start_that_waits_for_its_database_says_so(
         await starting
 
 
-async def test_a_migrated_database_can_be_migrated_again(database: Database) -> None:
+async def test_a_migrated_database_can_be_migrated_again(own_database: Database) -> None:
     await migrate()
-    assert await is_migrated(database)
+    assert await is_migrated(own_database)
 
 
 async def test_the_models_and_the_migrations_agree(database: Database) -> None:
     await asyncio.to_thread(command.check, MIGRATIONS)
 
 
-async def test_every_migration_can_be_taken_back_and_made_again(database: Database) -> None:
+async def test_every_migration_can_be_reversed_and_repeated(own_database: Database) -> None:
     await asyncio.to_thread(command.downgrade, MIGRATIONS, "base")
-    assert not await is_migrated(database)
+    assert not await is_migrated(own_database)
     await migrate()
-    assert await is_migrated(database)
+    assert await is_migrated(own_database)
 
 
-def test_processes_that_migrate_at_once_do_not_disturb_each_other(empty_database: str) -> None:
+@pytest.mark.slow
+def test_processes_may_migrate_at_the_same_time(empty_database: str) -> None:
     alembic = [sys.executable, "-m", "alembic", "upgrade", "head"]
     processes = [
         subprocess.Popen(alembic, cwd=PROJECT, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
     ends = [(process.communicate()[1], process.returncode) for process in processes]
     assert ends == [("", 0)] * 2
-    assert asyncio.run(has_newest_schema())
+    assert asyncio.run(is_newest())

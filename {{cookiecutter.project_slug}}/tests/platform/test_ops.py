@@ -1,4 +1,4 @@
-"""What ops/ asks of Prometheus, and what Prometheus has."""
+"""The dashboard and the alerts in ops/ use metrics and labels that exist."""
 
 import json
 import re
@@ -6,13 +6,13 @@ import re
 import httpx
 import pytest
 
-from tests.support.processes import PROJECT
 from tests.platform.scrape import Scrape
+from tests.support.processes import PROJECT
 
 OPS = PROJECT / "ops"
 DASHBOARD = OPS / "grafana-dashboard.json"
-# What Prometheus adds to every sample.
-ITS_OWN = {"job", "instance"}
+# Prometheus adds them to every sample.
+ADDED = {"job", "instance"}
 
 SELECTOR = re.compile(r"\{([^}]*)\}")
 GROUPING = re.compile(r"\bby \(([^)]*)\)")
@@ -21,7 +21,7 @@ METRIC = re.compile(r"\b[a-z_]+\b(?!\s*\()")
 
 
 def queries(text: str) -> list[str]:
-    """Of a dashboard or of alerts, whose expressions may go over several lines."""
+    """The queries of a dashboard or of alerts. An alert may have several lines."""
     if text.startswith("{"):
         panels = json.loads(text)["panels"]
         return [target["expr"] for panel in panels for target in panel.get("targets", [])]
@@ -41,7 +41,7 @@ def labels_of(query: str) -> set[str]:
 
 
 @pytest.mark.parametrize("file", ["grafana-dashboard.json", "alerts.yaml"])
-async def test_every_query_is_of_a_metric_and_its_labels(
+async def test_every_query_uses_existing_metrics_and_labels(
     client: httpx.AsyncClient, file: str
 ) -> None:
     await client.get("/health/live")
@@ -52,10 +52,10 @@ async def test_every_query_is_of_a_metric_and_its_labels(
         assert metrics_of(query)
         assert metrics_of(query) <= scraped.names, query
         labels = set().union(*(scraped.labels(name) for name in metrics_of(query)))
-        assert labels_of(query) <= labels | ITS_OWN, query
+        assert labels_of(query) <= labels | ADDED, query
 
 
-def test_the_dashboard_takes_its_prometheus_from_a_variable() -> None:
+def test_the_dashboard_takes_its_data_source_from_a_variable() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     sources = set(re.findall(r'"uid": "([^"]*)"', DASHBOARD.read_text()))
     assert sources == {"${datasource}"}

@@ -1,4 +1,4 @@
-"""The service as clients meet it: a process, a database, and whatever they send."""
+"""Clients of a real process, which send whatever they like."""
 
 import secrets
 import socket
@@ -13,6 +13,8 @@ import pytest
 from tests.support.broker import Broker
 from tests.support.database import Server
 from tests.support.processes import Service, running_service
+
+pytestmark = pytest.mark.slow
 
 OPS_TOKEN, API_TOKEN = secrets.token_hex(), secrets.token_hex()
 MEBIBYTE = 2**20
@@ -43,7 +45,7 @@ def service(
     server.drop(url)
 
 
-def test_every_answer_is_as_documented_whatever_is_sent(service: Service, tmp_path: Path) -> None:
+def test_every_response_is_as_documented_whatever_is_sent(service: Service, tmp_path: Path) -> None:
     document = f"{service.url}/openapi.json"
     config = tmp_path / "schemathesis.toml"
     config.write_text(
@@ -70,7 +72,7 @@ def send_until_refused(connection: socket.socket, data: bytes, times: int) -> No
         connection.sendall(data)
 
 
-def test_a_body_without_an_end_is_not_read_to_it(service: Service) -> None:
+def test_an_endless_body_is_refused(service: Service) -> None:
     port = int(service.url.rpartition(":")[2])
     head = "POST /users HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"%x\r\n%b\r\n" % (MEBIBYTE, b" " * MEBIBYTE)

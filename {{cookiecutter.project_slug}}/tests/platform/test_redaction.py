@@ -1,4 +1,4 @@
-"""What is told of failures: neither what a job was given, nor what is in the database."""
+"""Errors and log lines show neither the arguments of a job nor the rows of the database."""
 
 import io
 import logging
@@ -22,7 +22,7 @@ PHONE = "+44 20 7946 0958"
 
 @pytest.fixture(params=[JsonFormatter, TextFormatter])
 def logged(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
-    """All that the service writes."""
+    """The log of the service."""
     handler = logging.StreamHandler(io.StringIO())
     handler.setFormatter(request.param())
     logger = logging.getLogger("app")
@@ -41,7 +41,7 @@ async def error_of(database: Database, job: Job) -> str:
 
 
 @pytest.mark.usefixtures("own_tasks")
-async def test_an_error_that_quotes_what_the_job_was_given_is_told_without_it(
+async def test_arguments_are_redacted_in_errors_and_tracebacks(
     database: Database, logged: io.StringIO
 ) -> None:
     @task(max_tries=1)
@@ -59,7 +59,7 @@ async def test_an_error_that_quotes_what_the_job_was_given_is_told_without_it(
 
 
 @pytest.mark.usefixtures("own_tasks")
-async def test_what_is_hidden_does_not_tear_other_words(database: Database) -> None:
+async def test_only_whole_words_are_redacted(database: Database) -> None:
     @task()
     async def fail(short: str, empty: str) -> None:
         raise ValueError("a car at last")
@@ -80,7 +80,7 @@ async def test_arguments_that_do_not_fit_are_not_shown(
 
 
 @pytest.mark.usefixtures("own_tasks")
-async def test_a_statement_that_fails_in_a_job_is_told_without_its_values(
+async def test_the_values_of_a_failed_statement_are_not_shown(
     database: Database, logged: io.StringIO
 ) -> None:
     @task()

@@ -1,4 +1,4 @@
-"""Who sends what, when, and to which engine that may be down."""
+"""Which jobs are sent to the engine, and when."""
 
 import asyncio
 import logging
@@ -13,24 +13,25 @@ from app.database.engines import DatabaseUnavailable
 from app.jobs import Job, Status
 from app.jobs.runtime import relay as relay_module
 from app.jobs.runtime.relay import BATCH, Relay
-from tests.support.environment import Environ
-from tests.support.waiting import eventually
-from tests.support.fake_engine import FakeEngine
 from tests.platform.data import add_job, add_running_job, ago, reread
+from tests.support.environment import Environ
+from tests.support.fake_engine import FakeEngine
 from tests.support.rows import rows
+from tests.support.waiting import eventually
 
 
 async def add_sent_jobs(database: Database, engine: FakeEngine, count: int) -> list[Job]:
-    """Jobs that the broker was given longer ago than a lease."""
+    """Jobs that were sent, and whose leases have ended."""
     jobs = [await add_job(database, lease_until=ago(1)) for _ in range(count)]
     engine.sent = [job.id for job in jobs]
     return jobs
 
 
-async def test_a_job_that_was_never_sent_is_sent_and_is_in_hand(
+async def test_a_queued_job_is_leased_and_sent_once(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     job = await add_job(database)
+    await relay.relay()
     await relay.relay()
     assert engine.sent == [job.id]
     lease_until = (await reread(database, job)).lease_until
@@ -38,14 +39,7 @@ async def test_a_job_that_was_never_sent_is_sent_and_is_in_hand(
     assert lease_until > utc_now()
 
 
-async def test_a_job_is_sent_once(database: Database, relay: Relay, engine: FakeEngine) -> None:
-    job = await add_job(database)
-    await relay.relay()
-    await relay.relay()
-    assert engine.sent == [job.id]
-
-
-async def test_of_relays_side_by_side_one_sends_a_job(
+async def test_only_one_of_several_relays_sends_a_job(
     database: Database, engine: FakeEngine
 ) -> None:
     jobs = [await add_job(database) for _ in range(10)]
@@ -53,7 +47,7 @@ async def test_of_relays_side_by_side_one_sends_a_job(
     assert sorted(engine.sent) == sorted(job.id for job in jobs)
 
 
-async def test_what_is_due_first_is_sent_first(
+async def test_jobs_are_sent_in_the_order_in_which_they_are_due(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     late, early, middle = [await add_job(database, run_at=ago(age)) for age in (1, 3, 2)]
@@ -61,23 +55,17 @@ async def test_what_is_due_first_is_sent_first(
     assert engine.sent == [early.id, middle.id, late.id]
 
 
-async def test_a_job_whose_time_has_not_come_is_not_sent(
+async def test_a_job_that_is_delayed_leased_or_running_is_not_sent(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     await add_job(database, run_at=ago(-60))
-    await relay.relay()
-    assert engine.sent == []
-
-
-async def test_a_job_in_the_hand_of_a_request_is_not_sent_by_the_relay(
-    database: Database, relay: Relay, engine: FakeEngine
-) -> None:
     await add_job(database, lease_until=ago(-10))
+    await add_running_job(database)
     await relay.relay()
     assert engine.sent == []
 
 
-async def test_a_follower_is_sent_when_the_job_before_has_succeeded(
+async def test_a_follower_is_sent_if_its_predecessor_has_succeeded(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     succeeded = await add_job(database, status=Status.SUCCEEDED, finished_at=ago(1))
@@ -89,15 +77,7 @@ async def test_a_follower_is_sent_when_the_job_before_has_succeeded(
     assert (await reread(database, waiting)).status is Status.QUEUED
 
 
-async def test_a_job_that_runs_is_not_sent(
-    database: Database, relay: Relay, engine: FakeEngine
-) -> None:
-    await add_running_job(database)
-    await relay.relay()
-    assert engine.sent == []
-
-
-async def test_an_orphan_with_tries_left_is_queued_and_sent_again(
+async def test_a_job_of_a_lost_worker_is_sent_again(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     job = await add_running_job(database, lease_until=ago(1))
@@ -107,7 +87,7 @@ async def test_an_orphan_with_tries_left_is_queued_and_sent_again(
     assert (found.status, found.attempts, found.error) == (Status.QUEUED, 1, None)
 
 
-async def test_an_orphan_without_tries_left_has_failed(
+async def test_a_job_whose_last_try_lost_its_worker_has_failed(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     job = await add_running_job(database, attempts=5, max_tries=5, lease_until=ago(1))
@@ -118,7 +98,7 @@ async def test_an_orphan_without_tries_left_has_failed(
     assert found.finished_at is not None
 
 
-async def test_a_backlog_that_the_broker_still_has_is_not_sent_again(
+async def test_a_backlog_in_the_broker_is_not_sent_again(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     jobs = await add_sent_jobs(database, engine, 5)
@@ -126,7 +106,7 @@ async def test_a_backlog_that_the_broker_still_has_is_not_sent_again(
     assert engine.sent == [job.id for job in jobs]
 
 
-async def test_as_many_jobs_are_sent_again_as_the_broker_has_lost(
+async def test_as_many_jobs_are_sent_again_as_the_broker_lost(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     jobs = await add_sent_jobs(database, engine, 5)
@@ -145,15 +125,7 @@ async def test_a_broker_that_lost_everything_is_sent_everything(
     assert sorted(engine.sent[len(jobs) :]) == sorted(job.id for job in jobs)
 
 
-async def test_jobs_are_handed_over_in_their_order(
-    database: Database, relay: Relay, engine: FakeEngine
-) -> None:
-    jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(5)]
-    await relay.dispatch(jobs)
-    assert engine.sent == [job.id for job in jobs]
-
-
-async def test_what_a_request_cannot_send_is_let_go_of(
+async def test_jobs_that_cannot_be_sent_are_released(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(3)]
@@ -163,7 +135,7 @@ async def test_what_a_request_cannot_send_is_let_go_of(
     assert [(await reread(database, job)).lease_until for job in jobs] == [None] * 3
 
 
-async def test_many_jobs_of_a_request_are_sent_in_their_order_a_few_at_a_time(
+async def test_jobs_of_a_request_are_sent_in_their_order_and_in_batches(
     database: Database,
 ) -> None:
     class CountingEngine(FakeEngine):
@@ -180,7 +152,7 @@ async def test_many_jobs_of_a_request_are_sent_in_their_order_a_few_at_a_time(
     assert engine.sent == [job.id for job in jobs]
 
 
-async def test_later_requests_do_not_try_a_broker_that_is_down(
+async def test_a_broker_that_is_down_is_not_tried_again_by_later_requests(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(3)]
@@ -193,7 +165,7 @@ async def test_later_requests_do_not_try_a_broker_that_is_down(
     assert engine.refused == [jobs[0].id]
 
 
-async def test_a_broker_that_is_back_is_sent_what_has_waited(
+async def test_a_broker_that_is_up_again_gets_the_waiting_jobs(
     database: Database, relay: Relay, engine: FakeEngine
 ) -> None:
     jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(3)]
@@ -207,25 +179,6 @@ async def test_a_broker_that_is_back_is_sent_what_has_waited(
     assert engine.sent[-1] == later.id
 
 
-async def test_a_running_relay_outlives_a_broker_that_is_down(
-    database: Database, engine: FakeEngine, environ: Environ
-) -> None:
-    environ(JOBS_RELAY_SECONDS="0.02")
-    job = await add_job(database)
-    engine.is_down = True
-
-    async def is_refused() -> bool:
-        return engine.refused == [job.id]
-
-    async def is_sent() -> bool:
-        return engine.sent == [job.id]
-
-    async with Relay(database, engine).running():
-        await eventually(is_refused)
-        engine.is_down = False
-        await eventually(is_sent)
-
-
 class AskedEngine(FakeEngine):
     times_asked = 0
 
@@ -234,7 +187,7 @@ class AskedEngine(FakeEngine):
         return await super().waiting()
 
 
-async def test_of_a_broker_that_is_down_it_is_told_once(
+async def test_an_outage_of_the_broker_is_survived_and_logged_once(
     database: Database, environ: Environ, caplog: pytest.LogCaptureFixture
 ) -> None:
     environ(JOBS_RELAY_SECONDS="0.02")
@@ -258,17 +211,18 @@ async def test_of_a_broker_that_is_down_it_is_told_once(
 
 
 class RelayThatFindsTheDatabaseUnavailable(Relay):
-    is_away = True
+    is_unavailable = True
 
     async def relay(self) -> None:
-        if self.is_away:
-            self.is_away = False
+        if self.is_unavailable:
+            self.is_unavailable = False
             raise DatabaseUnavailable("the database is restarted")
         await super().relay()
 
 
-async def test_a_running_relay_outlives_a_database_that_is_away(
-    database: Database, engine: FakeEngine, environ: Environ
+@pytest.mark.slow
+async def test_an_outage_of_the_database_is_survived_and_logged_once(
+    database: Database, engine: FakeEngine, environ: Environ, caplog: pytest.LogCaptureFixture
 ) -> None:
     environ(JOBS_LEASE_SECONDS="1", JOBS_RELAY_SECONDS="0.02")
     job = await add_job(database)
@@ -276,27 +230,15 @@ async def test_a_running_relay_outlives_a_database_that_is_away(
     async def is_sent() -> bool:
         return engine.sent == [job.id]
 
-    async with RelayThatFindsTheDatabaseUnavailable(database, engine).running():
-        await eventually(is_sent)
-
-
-async def test_the_beginning_and_the_end_of_an_outage_are_told(
-    database: Database, engine: FakeEngine, environ: Environ, caplog: pytest.LogCaptureFixture
-) -> None:
-    environ(JOBS_LEASE_SECONDS="1", JOBS_RELAY_SECONDS="0.02")
-
-    async def is_over() -> bool:
-        return "the database is available again" in caplog.text
-
     with caplog.at_level(logging.INFO, relay_module.__name__):
         async with RelayThatFindsTheDatabaseUnavailable(database, engine).running():
-            await eventually(is_over)
+            await eventually(is_sent)
     told = ["jobs are not relayed: %r", "the database is available again"]
     assert [record.msg for record in caplog.records] == told
 
 
 class SlowEngine(FakeEngine):
-    """Runs a job while it sends it, as an engine may, for as long as a test wants."""
+    """Sends for as long as a test wants, as an engine that runs the jobs itself may do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -310,7 +252,8 @@ class SlowEngine(FakeEngine):
         self.under_way -= 1
 
 
-async def test_a_job_stays_in_hand_while_it_is_sent(database: Database, environ: Environ) -> None:
+@pytest.mark.slow
+async def test_a_job_stays_leased_while_it_is_sent(database: Database, environ: Environ) -> None:
     environ(JOBS_LEASE_SECONDS="1")
     engine = SlowEngine()
     until = ago(-1)
@@ -327,9 +270,7 @@ async def test_a_job_stays_in_hand_while_it_is_sent(database: Database, environ:
     assert engine.sent == [job.id]
 
 
-async def test_a_relay_takes_no_more_jobs_than_the_engine_accepts(
-    database: Database, environ: Environ
-) -> None:
+async def test_a_relay_leases_one_batch_at_a_time(database: Database, environ: Environ) -> None:
     environ(JOBS_RELAY_SECONDS="0.02")
     engine = SlowEngine()
     jobs = [await add_job(database) for _ in range(BATCH + 5)]
@@ -348,7 +289,7 @@ async def test_a_relay_takes_no_more_jobs_than_the_engine_accepts(
         await eventually(is_done)
 
 
-async def test_a_relay_that_is_woken_need_not_wait_for_its_interval(
+async def test_a_relay_that_is_woken_does_not_wait_for_its_interval(
     database: Database, engine: FakeEngine, environ: Environ
 ) -> None:
     environ(JOBS_RELAY_SECONDS="3600")

@@ -1,4 +1,4 @@
-"""When a task is due by itself."""
+"""Schedules: when a task is due."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -20,19 +20,17 @@ from app.jobs.schedule import Rule, next_after, rule_of
         ("*/2 * * * * *", "2030-01-02T03:04:05.678+00:00", "2030-01-02T03:04:06+00:00"),
     ],
 )
-def test_the_next_due_time_is_the_first_after_the_moment(
-    rule: Rule, moment: str, expected: str
-) -> None:
+def test_the_next_due_time_is_later_than_now(rule: Rule, moment: str, expected: str) -> None:
     assert next_after(rule, datetime.fromisoformat(moment)).isoformat() == expected
 
 
-def test_a_day_is_one_of_utc() -> None:
+def test_a_day_begins_at_midnight_utc() -> None:
     east = timezone(timedelta(hours=9))
     found = next_after(timedelta(days=1), datetime(2030, 1, 2, 8, tzinfo=east))
     assert found == datetime(2030, 1, 2, tzinfo=UTC)
 
 
-def test_what_has_no_schedule_has_no_rule() -> None:
+def test_a_task_without_a_schedule_has_no_rule() -> None:
     assert rule_of(None, None) is None
 
 
@@ -48,6 +46,6 @@ def test_what_has_no_schedule_has_no_rule() -> None:
         (timedelta(hours=1), "30 3 * * *"),
     ],
 )
-def test_what_is_no_schedule_is_refused(every: timedelta | None, cron: str | None) -> None:
+def test_a_bad_schedule_is_refused(every: timedelta | None, cron: str | None) -> None:
     with pytest.raises(ValueError, match="not a schedule"):
         rule_of(every, cron)

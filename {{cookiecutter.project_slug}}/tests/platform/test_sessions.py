@@ -1,4 +1,4 @@
-"""Writing to a database that may be away for a while."""
+"""Ids, transactions, and writing to a database that is unavailable for a while."""
 
 import asyncio
 import time
@@ -15,28 +15,28 @@ from app.database.engines import DatabaseUnavailable
 from app.jobs.runtime import perform
 from app.settings import get_settings
 from app.users.models import AuditEntry
+from tests.platform.data import REFUSED
 from tests.support.environment import Environ
 from tests.support.rows import rows
-from tests.platform.data import REFUSED
 
 
 class Change:
-    """Writes entries, unless the database is away; and says how often it was asked to."""
+    """Writes entries, unless the database is unavailable, and counts how often it was called."""
 
-    def __init__(self, times_away: int) -> None:
+    def __init__(self, outages: int) -> None:
         self.tries = 0
-        self._times_away = times_away
+        self._outages = outages
 
     async def __call__(self, connection: AsyncConnection, events: Sequence[str]) -> Sequence[str]:
         self.tries += 1
-        if self.tries <= self._times_away:
+        if self.tries <= self._outages:
             raise DatabaseUnavailable("the database is restarted")
         entries = [{"event": event, "subject": str(self.tries)} for event in events]
         await connection.execute(insert(AuditEntry), entries)
         return ["done" for _ in events]
 
 
-def test_ids_are_in_the_order_of_time_and_else_random() -> None:
+def test_ids_grow_with_time_and_are_random_otherwise() -> None:
     ids = [new_id() for _ in range(10_000)]
     milliseconds = [made.int >> 80 for made in ids]
     assert milliseconds == sorted(milliseconds)
@@ -45,22 +45,23 @@ def test_ids_are_in_the_order_of_time_and_else_random() -> None:
     assert len({made.int & ((1 << 62) - 1) for made in ids}) == len(ids)
 
 
-async def test_what_must_be_written_is_written_once_when_the_database_is_back(
+@pytest.mark.slow
+async def test_a_write_is_retried_until_the_database_is_available(
     database: Database,
 ) -> None:
-    change, patience = Change(times_away=1), timedelta(seconds=30)
+    change, patience = Change(outages=1), timedelta(seconds=30)
     assert await database.write_with_retry(change, "written", patience) == "done"
     assert [entry.subject for entry in await rows(database, AuditEntry)] == ["2"]
 
 
-async def test_patience_with_the_database_has_an_end(database: Database) -> None:
-    change = Change(times_away=1)
+async def test_a_write_is_not_retried_for_ever(database: Database) -> None:
+    change = Change(outages=1)
     with pytest.raises(DatabaseUnavailable):
         await database.write_with_retry(change, "written", timedelta(0))
     assert change.tries == 1
 
 
-async def test_what_nobody_has_committed_is_undone(database: Database) -> None:
+async def test_a_session_without_a_commit_writes_nothing(database: Database) -> None:
     for subject in ("first", "second"):
         async with database.write() as session:
             session.add(AuditEntry(event="written", subject=subject))
@@ -68,7 +69,10 @@ async def test_what_nobody_has_committed_is_undone(database: Database) -> None:
     assert await rows(database, AuditEntry) == []
 
 
-async def test_who_gives_up_waiting_to_write_stands_in_nobodys_way(database: Database) -> None:
+@pytest.mark.slow
+async def test_a_cancelled_wait_for_the_write_lock_leaves_no_transaction_behind(
+    database: Database,
+) -> None:
     async with open_database(get_settings().database_url) as other:
 
         async def give_up() -> None:
@@ -86,7 +90,8 @@ async def test_who_gives_up_waiting_to_write_stands_in_nobodys_way(database: Dat
     assert len(await rows(database, AuditEntry)) == 2
 
 
-async def test_a_job_that_cannot_be_begun_is_left_to_the_relay(
+@pytest.mark.slow
+async def test_a_job_that_cannot_be_claimed_is_left_to_the_relay(
     environ: Environ, caplog: pytest.LogCaptureFixture
 ) -> None:
     environ(JOBS_LEASE_SECONDS="1")

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.broker import Broker
 from tests.support.database import Server
 from tests.support.processes import Service, running_service
+
+pytestmark = pytest.mark.slow
 
 
 def test_in_development_the_service_migrates_its_database(

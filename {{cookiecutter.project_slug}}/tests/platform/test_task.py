@@ -1,4 +1,4 @@
-"""How a function becomes a task, and a call to it a job."""
+"""How a function becomes a task, and a call of it a job."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from app.telemetry import log
 pytestmark = pytest.mark.usefixtures("own_tasks")
 
 
-def test_a_task_that_is_called_is_just_a_function() -> None:
+def test_a_call_of_a_task_runs_the_function() -> None:
     @task()
     def double(number: int) -> int:
         return 2 * number
@@ -21,7 +21,7 @@ def test_a_task_that_is_called_is_just_a_function() -> None:
     assert double(21) == 42
 
 
-def test_a_job_is_a_call_to_a_task() -> None:
+def test_a_job_stores_the_call_and_its_request() -> None:
     @task(max_tries=3)
     def greet(name: str, *, loudly: bool = False) -> None: ...
 
@@ -33,7 +33,7 @@ def test_a_job_is_a_call_to_a_task() -> None:
     assert job.request_id == "the-request"
 
 
-def test_arguments_travel_as_json_and_arrive_as_they_were() -> None:
+def test_arguments_are_stored_as_json_and_arrive_unchanged() -> None:
     @task()
     def remind(user_id: uuid.UUID, at: datetime, tags: list[str]) -> None: ...
 
@@ -47,7 +47,7 @@ def test_arguments_travel_as_json_and_arrive_as_they_were() -> None:
     assert remind.unpack(job) == {"user_id": user_id, "at": at, "tags": ["a"]}
 
 
-def test_a_default_is_that_of_the_code_that_runs_the_job() -> None:
+def test_a_default_is_not_stored_with_the_job() -> None:
     @task()
     def greet(name: str, greeting: str = "Hello") -> None: ...
 
@@ -56,7 +56,7 @@ def test_a_default_is_that_of_the_code_that_runs_the_job() -> None:
     assert greet.unpack(job) == {"name": "Ada"}
 
 
-def test_an_argument_that_is_missing_is_refused() -> None:
+def test_a_missing_argument_is_refused() -> None:
     @task()
     def greet(name: str) -> None: ...
 
@@ -72,14 +72,14 @@ def test_an_argument_of_the_wrong_type_is_refused() -> None:
         greet.job(42)  # type: ignore[arg-type] # which is what is tested
 
 
-def test_a_unit_of_work_is_no_argument_of_a_job() -> None:
+def test_the_unit_of_work_is_not_stored_as_an_argument() -> None:
     @task()
     async def note(uow: UnitOfWork, text: str) -> None: ...
 
     assert note.job("hello").arguments == {"text": "hello"}
 
 
-def test_a_delay_moves_the_time_of_the_job() -> None:
+def test_a_delay_moves_the_start_of_the_job() -> None:
     @task()
     def greet() -> None: ...
 
@@ -95,7 +95,7 @@ def test_a_job_can_follow_another() -> None:
     assert greet.options(after=first).job().after_id == first.id
 
 
-def test_two_tasks_of_one_name_are_refused() -> None:
+def test_a_second_task_with_the_same_name_is_refused() -> None:
     @task()
     def greet() -> None: ...
 
@@ -103,23 +103,23 @@ def test_two_tasks_of_one_name_are_refused() -> None:
         task()(greet.function)
 
 
-def test_a_blocking_task_that_asks_for_a_unit_of_work_is_refused() -> None:
+def test_a_blocking_task_with_a_unit_of_work_is_refused() -> None:
     def note(uow: UnitOfWork) -> None: ...
 
     with pytest.raises(TypeError, match="note takes a unit of work, so it must be async"):
         task()(note)
 
 
-def test_a_job_id_is_the_same_throughout_a_job() -> None:
+def test_the_current_job_id_is_the_id_of_the_running_job() -> None:
     with log.bound(log.job_id, "the-job"):
         assert current_job_id() == "the-job"
 
 
-def test_outside_a_job_there_is_a_job_id_too() -> None:
+def test_outside_jobs_the_current_job_id_is_a_new_one() -> None:
     assert uuid.UUID(current_job_id())
 
 
-def test_a_task_with_a_schedule_is_a_task_like_any_other() -> None:
+def test_a_task_with_a_schedule_can_also_be_enqueued() -> None:
     @task(cron="30 3 * * *")
     async def report(uow: UnitOfWork) -> None: ...
 
@@ -127,7 +127,7 @@ def test_a_task_with_a_schedule_is_a_task_like_any_other() -> None:
     assert report.job().arguments == {}
 
 
-def test_a_task_with_a_schedule_that_wants_arguments_is_refused() -> None:
+def test_a_task_with_a_schedule_and_arguments_is_refused() -> None:
     def greet(name: str) -> None: ...
 
     with pytest.raises(TypeError, match="greet has a schedule, so it must not have arguments"):

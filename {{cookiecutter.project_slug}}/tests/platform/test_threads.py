@@ -1,4 +1,4 @@
-"""Threads for what blocks."""
+"""Threads for tasks that block."""
 
 import asyncio
 import subprocess
@@ -27,13 +27,14 @@ except TimeoutError:
 """
 
 
-def test_a_process_ends_although_a_task_does_not() -> None:
+@pytest.mark.slow
+def test_a_process_can_end_although_a_task_hangs() -> None:
     command = [sys.executable, "-c", HANG_AND_END]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stdout) == (0, "ended\n")
 
 
-async def test_threads_that_are_left_behind_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+async def test_abandoned_threads_are_counted_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     may_end = threading.Event()
     for _ in range(2):
         with pytest.raises(TimeoutError):
@@ -44,7 +45,8 @@ async def test_threads_that_are_left_behind_are_counted(caplog: pytest.LogCaptur
     assert vars(last)["threads"] >= 2
 
 
-async def test_threads_that_are_left_behind_do_not_take_the_place_of_others() -> None:
+@pytest.mark.slow
+async def test_abandoned_threads_do_not_count_towards_the_limit() -> None:
     may_end = threading.Event()
     for _ in range(threads.MAX_THREADS + 1):
         with pytest.raises(TimeoutError):
@@ -55,6 +57,6 @@ async def test_threads_that_are_left_behind_do_not_take_the_place_of_others() ->
     assert may_end.is_set()
 
 
-async def test_an_end_of_iteration_is_a_failure_like_any_other() -> None:
+async def test_a_stop_iteration_is_an_ordinary_failure() -> None:
     with pytest.raises(RuntimeError, match="StopIteration"):
         await run_in_thread(partial(next, iter(())))

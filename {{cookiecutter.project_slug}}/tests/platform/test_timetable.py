@@ -1,4 +1,4 @@
-"""How many jobs a schedule makes, and when."""
+"""How many jobs a schedule enqueues, and when."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -12,11 +12,11 @@ from app.jobs.models import Schedule
 from app.jobs.runtime import Relay
 from app.jobs.runtime.timetable import Timetable
 from app.tasks import registry
-from tests.support.environment import Environ
-from tests.support.waiting import eventually
-from tests.support.fake_engine import FakeEngine
 from tests.platform.data import add_job, ago, change
+from tests.support.environment import Environ
+from tests.support.fake_engine import FakeEngine
 from tests.support.rows import rows
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("own_tasks")
 
@@ -55,12 +55,12 @@ async def test_a_new_schedule_waits_for_its_next_due_time(database: Database) ->
     assert timedelta(0) < schedule.next_at - utc_now() <= DAY
 
 
-async def test_without_schedules_there_is_nothing_to_enqueue(database: Database) -> None:
+async def test_without_schedules_nothing_is_enqueued(database: Database) -> None:
     await Timetable(database).enqueue_due()
     assert await rows(database, Job) == []
 
 
-async def test_what_is_due_is_enqueued_once(database: Database) -> None:
+async def test_a_due_run_is_enqueued_once(database: Database) -> None:
     since = ago(1)
     timetable = await due_timetable(database, since)
     await timetable.enqueue_due()
@@ -70,7 +70,7 @@ async def test_what_is_due_is_enqueued_once(database: Database) -> None:
     assert (job.run_at, job.lease_until) == (since, None)
 
 
-async def test_of_processes_side_by_side_one_enqueues(database: Database) -> None:
+async def test_only_one_of_several_processes_enqueues_a_run(database: Database) -> None:
     declare()
     timetables = [Timetable(database) for _ in range(5)]
     await asyncio.gather(*(timetable.enqueue_due() for timetable in timetables))
@@ -79,7 +79,7 @@ async def test_of_processes_side_by_side_one_enqueues(database: Database) -> Non
     assert len(await rows(database, Job)) == 1
 
 
-async def test_due_times_that_all_missed_are_made_up_for_by_one_job(database: Database) -> None:
+async def test_missed_runs_are_made_up_by_a_single_run(database: Database) -> None:
     await due_timetable(database, ago(10 * DAY.total_seconds()))
     restarted = Timetable(database)
     await restarted.enqueue_due()
@@ -88,7 +88,7 @@ async def test_due_times_that_all_missed_are_made_up_for_by_one_job(database: Da
     assert (await schedule_of(database)).next_at > utc_now()
 
 
-async def test_a_due_time_passes_while_the_job_of_the_last_is_open(
+async def test_a_run_is_skipped_while_the_last_one_is_in_progress(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     timetable = await due_timetable(database, ago(1))
@@ -105,7 +105,7 @@ async def test_a_due_time_passes_while_the_job_of_the_last_is_open(
     assert len(await rows(database, Job)) == 2
 
 
-async def test_a_job_that_was_forgotten_holds_up_nothing(database: Database) -> None:
+async def test_a_run_is_enqueued_although_the_last_job_was_pruned(database: Database) -> None:
     timetable = await due_timetable(database, ago(1))
     await timetable.enqueue_due()
     async with database.write.begin() as session:
@@ -115,7 +115,7 @@ async def test_a_job_that_was_forgotten_holds_up_nothing(database: Database) -> 
     assert len(await rows(database, Job)) == 1
 
 
-async def test_a_changed_schedule_waits_for_its_own_next_due_time(database: Database) -> None:
+async def test_a_changed_schedule_waits_for_its_next_due_time(database: Database) -> None:
     await due_timetable(database, ago(1))
     registry.clear()
     declare(timedelta(days=7))
@@ -126,14 +126,14 @@ async def test_a_changed_schedule_waits_for_its_own_next_due_time(database: Data
     assert timedelta(0) < schedule.next_at - utc_now() <= timedelta(days=7)
 
 
-async def test_what_the_code_has_no_more_is_left_alone(database: Database) -> None:
+async def test_a_schedule_whose_task_was_removed_is_ignored(database: Database) -> None:
     await due_timetable(database, ago(1))
     registry.clear()
     await Timetable(database).enqueue_due()
     assert await rows(database, Job) == []
 
 
-async def test_a_relay_enqueues_and_sends_what_is_due(
+async def test_a_relay_enqueues_and_sends_due_runs(
     database: Database, engine: FakeEngine, environ: Environ
 ) -> None:
     environ(JOBS_RELAY_SECONDS="0.02")
@@ -150,14 +150,14 @@ async def test_a_relay_enqueues_and_sends_what_is_due(
         await eventually(is_sent)
 
 
-async def test_a_timetable_that_fails_holds_up_no_other_job(
-    database: Database, engine: FakeEngine, environ: Environ, caplog: pytest.LogCaptureFixture
+async def test_a_failing_timetable_delays_no_other_job(
+    own_database: Database, engine: FakeEngine, environ: Environ, caplog: pytest.LogCaptureFixture
 ) -> None:
     environ(JOBS_RELAY_SECONDS="0.02")
-    await due_timetable(database, ago(1))
-    async with database.write.begin() as session:
+    await due_timetable(own_database, ago(1))
+    async with own_database.write.begin() as session:
         await session.execute(text("ALTER TABLE schedules RENAME TO elsewhere"))
-    job = await add_job(database)
+    job = await add_job(own_database)
 
     async def is_sent() -> bool:
         return engine.sent == [job.id] and "jobs are not relayed" in caplog.text
@@ -165,8 +165,8 @@ async def test_a_timetable_that_fails_holds_up_no_other_job(
     async def is_enqueued() -> bool:
         return len(engine.sent) == 2
 
-    async with Relay(database, engine).running():
+    async with Relay(own_database, engine).running():
         await eventually(is_sent)
-        async with database.write.begin() as session:
+        async with own_database.write.begin() as session:
             await session.execute(text("ALTER TABLE elsewhere RENAME TO schedules"))
         await eventually(is_enqueued)

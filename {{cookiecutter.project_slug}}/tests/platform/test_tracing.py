@@ -1,4 +1,4 @@
-"""What joins a job to the request that it follows from."""
+"""A job belongs to the trace in which it was enqueued."""
 
 import logging
 import sys
@@ -11,8 +11,8 @@ from app.database import open_database
 from app.telemetry import tracing
 from app.telemetry.log import fields
 from app.users.tasks import write_audit_log
-from tests.support.environment import Environ
 from tests.platform.data import REFUSED
+from tests.support.environment import Environ
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
@@ -26,23 +26,23 @@ REQUEST = NonRecordingSpan(
 )
 
 
-def test_a_job_remembers_the_span_that_it_was_enqueued_in() -> None:
+def test_a_job_stores_the_span_in_which_it_was_enqueued() -> None:
     with trace.use_span(REQUEST):
         job = write_audit_log.job("user_registered", "ada@example.com")
     assert job.traceparent == TRACEPARENT
 
 
-def test_a_job_that_is_enqueued_in_no_span_remembers_none() -> None:
+def test_a_job_that_is_enqueued_outside_spans_stores_none() -> None:
     assert write_audit_log.job("user_registered", "ada@example.com").traceparent is None
 
 
-def test_a_job_runs_in_the_trace_that_it_was_enqueued_in() -> None:
+def test_a_job_runs_in_the_trace_in_which_it_was_enqueued() -> None:
     with tracing.job_span("write_audit_log", 1, TRACEPARENT):
         assert fields(logging.makeLogRecord({})) == {"trace_id": TRACE_ID}
     assert fields(logging.makeLogRecord({})) == {}
 
 
-def test_a_job_of_no_trace_does_not_run_in_that_of_another_request() -> None:
+def test_a_job_without_a_trace_joins_no_other() -> None:
     with trace.use_span(REQUEST), tracing.job_span("write_audit_log", 1, None):
         assert tracing.trace_id() is None
 
@@ -57,13 +57,13 @@ def test_a_job_of_no_trace_does_not_run_in_that_of_another_request() -> None:
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, False),
     ],
 )
-def test_the_environment_says_whether_traces_are_sent(
+def test_traces_are_exported_if_an_endpoint_is_set(
     environment: dict[str, str], is_wanted: bool
 ) -> None:
     assert tracing.is_wanted(environment) is is_wanted
 
 
-async def test_a_service_without_the_packages_says_so_and_goes_on_without_traces(
+async def test_missing_packages_are_logged_and_traces_are_not_exported(
     environ: Environ, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     environ(OTEL_EXPORTER_OTLP_ENDPOINT="http://collector:4318", OTEL_SDK_DISABLED="false")

@@ -1,4 +1,4 @@
-"""A service that nothing disturbs: no job runs twice, and operators see what happens."""
+"""A service without disturbances: no job runs twice, and operators see what happens."""
 
 import asyncio
 import json
@@ -7,21 +7,25 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
+from sqlalchemy import update
 
 from app.database import open_database, utc_now
 from app.jobs import Job
+from app.jobs.models import Schedule
 from app.settings import get_settings
-from tests.support.broker import Broker
 from tests.platform.collector import Collector, running_collector
-from tests.support.environment import Environ
-from tests.support.stack import World, make_due, running_world
-from tests.support.database import Server
 from tests.platform.data import add_job
-from tests.support.rows import rows
 from tests.platform.scrape import Scrape
+from tests.platform.test_contract import register, register_many
+from tests.support.broker import Broker
+from tests.support.database import Server
+from tests.support.rows import rows
+from tests.support.stack import Json, Stack, running_stack
 
-# So that no process is taken for dead, however busy the machine is.
-LEASE_SECONDS = 300
+pytestmark = pytest.mark.slow
+
+# No process is taken for dead, however busy the machine is.
+LONG_LEASE = {"JOBS_LEASE_SECONDS": "300"}
 
 
 @pytest.fixture(scope="module")
@@ -31,35 +35,38 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def lasting_world(
+def lasting_stack(
     server: Server,
     migrated: str,
     private_broker: Broker,
     collector: Collector,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[World]:
-    url, directory = server.copy(migrated), tmp_path_factory.mktemp("world")
+) -> Iterator[Stack]:
+    url, directory = server.copy(migrated), tmp_path_factory.mktemp("stack")
     tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "watched"}
-    with running_world(url, private_broker, directory, LEASE_SECONDS, tracing) as world:
-        yield world
+    with running_stack(url, private_broker, directory, LONG_LEASE | tracing) as stack:
+        yield stack
     server.drop(url)
 
 
-@pytest.fixture
-def world(lasting_world: World, broker: Broker, environ: Environ) -> World:
-    """The service, up and idle, whatever the test before has done to it."""
-    environ(DATABASE_URL=lasting_world.database_url)
-    lasting_world.mail_server.reset()
-    lasting_world.webhook_receiver.reset()
-    lasting_world.service.start()
-    return lasting_world
-
-
 async def add_misfits(count: int) -> None:
-    """Jobs that fail, whoever runs them, at their first try."""
+    """Jobs that fail at their first try."""
     async with open_database(get_settings().database_url) as database:
         for _ in range(count):
             await add_job(database, arguments={})
+
+
+async def make_due(task: str) -> bool:
+    """Have a schedule come due, if it is known yet."""
+    url = get_settings().database_url
+    async with open_database(url) as database, database.write.begin() as session:
+        own = update(Schedule).where(Schedule.task == task).values(next_at=utc_now())
+        return bool((await session.scalars(own.returning(Schedule.task))).all())
+
+
+def jobs_of(stack: Stack, task: str) -> list[Json]:
+    found = stack.client.get("/jobs", params={"task": task}).raise_for_status()
+    return list(found.json()["items"])
 
 
 async def jobs_since(moment: datetime) -> list[Job]:
@@ -73,13 +80,13 @@ def seconds(begin: datetime | None, end: datetime | None) -> float:
     return (end - begin).total_seconds()
 
 
-def test_the_metrics_agree_with_the_ledger(world: World) -> None:
-    before, begun = Scrape(world.client.get("/metrics").text), utc_now()
+def test_the_metrics_agree_with_the_jobs_table(stack: Stack) -> None:
+    before, begun = Scrape(stack.client.get("/metrics").text), utc_now()
     asyncio.run(add_misfits(10))
-    world.until_all_succeeded(world.register_many(30))
+    stack.until_all_succeeded(register_many(stack, 30))
     failed = "/jobs?status=failed"
-    world.service.until(lambda: world.client.get(failed).json()["total"] == 10)
-    now, jobs = Scrape(world.client.get("/metrics").text), asyncio.run(jobs_since(begun))
+    stack.service.until(lambda: stack.client.get(failed).json()["total"] == 10)
+    now, jobs = Scrape(stack.client.get("/metrics").text), asyncio.run(jobs_since(begun))
 
     def increase(name: str, **labels: str) -> float:
         return now.sum(name, **labels) - before.sum(name, **labels)
@@ -97,40 +104,40 @@ def test_the_metrics_agree_with_the_ledger(world: World) -> None:
     assert increase("http_request_duration_seconds_count", route="/users", status="201") == 30
 
 
-def test_processes_side_by_side_run_no_job_twice(world: World) -> None:
-    with world.service.another():
-        jobs = [world.until_succeeded(job) for job in world.register_many(20)]
+def test_processes_side_by_side_run_each_job_once(stack: Stack) -> None:
+    with stack.service.another():
+        jobs = stack.until_all_succeeded(register_many(stack, 20))
     assert {job["attempts"] for job in jobs} == {1}
-    assert len(world.mail_server.messages) == 20
-    assert len(world.webhook_receiver.webhooks) == 20
+    assert len(stack.mail_server.messages) == 20
+    assert len(stack.webhook_receiver.webhooks) == 20
 
 
-def test_of_processes_side_by_side_one_enqueues_what_is_due(world: World) -> None:
-    known = len(world.jobs_of("prune_jobs"))
-    with world.service.another():
-        world.service.until(lambda: asyncio.run(make_due("prune_jobs")))
-        world.service.until(lambda: len(world.jobs_of("prune_jobs")) > known)
-        job = world.jobs_of("prune_jobs")[0]
-        assert world.until_succeeded(job)["attempts"] == 1
-    assert len(world.jobs_of("prune_jobs")) == known + 1
+def test_only_one_of_several_processes_enqueues_a_scheduled_job(stack: Stack) -> None:
+    known = len(jobs_of(stack, "prune_jobs"))
+    with stack.service.another():
+        stack.service.until(lambda: asyncio.run(make_due("prune_jobs")))
+        stack.service.until(lambda: len(jobs_of(stack, "prune_jobs")) > known)
+        job = jobs_of(stack, "prune_jobs")[0]
+        assert stack.until_succeeded(job)["attempts"] == 1
+    assert len(jobs_of(stack, "prune_jobs")) == known + 1
 
 
-def test_a_request_and_its_jobs_are_one_trace(world: World, collector: Collector) -> None:
-    jobs = world.register()
-    world.until_all_succeeded(jobs.values())
-    assert world.client.get("/health/ready").is_success
-    world.service.terminate()
+def test_a_request_and_its_jobs_are_one_trace(stack: Stack, collector: Collector) -> None:
+    jobs = register(stack)
+    stack.until_all_succeeded(jobs.values())
+    assert stack.client.get("/health/ready").is_success
+    stack.service.terminate()
 
     ids = {job["id"] for job in jobs.values()}
-    log = [line for line in world.service.worker.log.splitlines() if line.startswith("{")]
+    log = [line for line in stack.service.worker.log.splitlines() if line.startswith("{")]
     about_jobs = [line for line in map(json.loads, log) if line.get("job_id") in ids]
     [trace_id] = {line["trace_id"] for line in about_jobs}
     trace = [span for span in collector.spans if span.trace_id.hex() == trace_id]
     names = {"POST /users", "INSERT", *(f"run {task}" for task in jobs)}
     assert names <= {span.name for span in trace}
-    [webhook] = world.webhook_receiver.webhooks
+    [webhook] = stack.webhook_receiver.webhooks
     assert trace_id in webhook.headers["traceparent"]
-    # Neither what the relay asks all the time nor a look at the health begins a trace.
+    # Neither the queries of the relay nor health checks begin a trace.
     begun = {span.name for span in collector.spans if not span.parent_span_id}
     assert not begun & {"SELECT", "UPDATE", "GET /health/ready"}
     assert collector.services == {"watched"}

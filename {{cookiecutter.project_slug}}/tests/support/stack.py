@@ -99,9 +99,7 @@ def running_stack(
             **settings,
         }
         service = stack.enter_context(running_service(environment, directory))
-        client = stack.enter_context(
-            httpx.Client(base_url=service.url, headers=bearer(ops_token))
-        )
+        client = stack.enter_context(httpx.Client(base_url=service.url, headers=bearer(ops_token)))
         yield Stack(
             database_url,
             service,

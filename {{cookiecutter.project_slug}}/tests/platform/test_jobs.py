@@ -1,4 +1,4 @@
-"""The jobs' routes."""
+"""The routes of jobs."""
 
 import uuid
 
@@ -8,11 +8,10 @@ import pytest
 from app.database import Database
 from app.jobs import Job, Status
 from app.jobs.runtime.relay import Relay
+from tests.platform.data import ADA, add_job, ago, reread
 from tests.support.fake_engine import FakeEngine
 from tests.support.problems import is_problem
-from tests.platform.data import add_job, ago, reread
 from tests.support.rows import rows
-from tests.platform.data import ADA
 
 
 async def add_failed_job(database: Database) -> Job:
@@ -74,7 +73,7 @@ async def test_a_failed_job_is_queued_again_with_all_its_tries(
     assert engine.sent == [job.id]
 
 
-async def test_a_job_of_a_task_that_is_gone_is_given_one_more_try(
+async def test_a_job_of_a_removed_task_is_given_one_more_try(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     job = await add_job(
@@ -107,7 +106,7 @@ async def test_jobs_of_each_status_are_found(
 
 
 @pytest.mark.parametrize("wanted", [{"status": "lost"}, {"task": "a\0b"}, {"limit": 0}])
-async def test_a_filter_that_nothing_can_match_is_refused(
+async def test_a_bad_filter_is_refused(
     client: httpx.AsyncClient, wanted: dict[str, str | int]
 ) -> None:
     assert is_problem(await client.get("/jobs", params=wanted), 422)
