@@ -16,6 +16,8 @@ from tests.platform.data import ADA
 from tests.support.problems import is_problem
 from tests.support.rows import rows
 
+pytestmark = pytest.mark.slow
+
 RIGHT_TO_LEFT, LONE_SURROGATE = "\u202e", "\ud800"
 MORE_DIGITS_THAN_PYTHON_READS = "9" * 5000
 
