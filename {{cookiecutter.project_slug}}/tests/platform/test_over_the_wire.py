@@ -19,12 +19,21 @@ pytestmark = pytest.mark.slow
 OPS_TOKEN, API_TOKEN = secrets.token_hex(), secrets.token_hex()
 MEBIBYTE = 2**20
 
-UNDOCUMENTED = (
-    # A schema can tell neither a printable name nor an address that may exist from others.
-    "positive_data_acceptance",
-    # FastAPI has a route for each method of a path, and names the methods of the first.
-    "allow_header_conformance",
-)
+CONFIG = f"""
+auth.openapi.OPS_TOKEN.bearer = "{OPS_TOKEN}"
+auth.openapi.API_TOKEN.bearer = "{API_TOKEN}"
+
+# A schema does not describe which names are printable, or which domains exist.
+checks.positive_data_acceptance.enabled = false
+# FastAPI has one route per method, and allows the methods of the first one.
+checks.allow_header_conformance.enabled = false
+
+# Domains may return files without documenting them, and accept more than their schemas say.
+[[operations]]
+exclude-path-regex = "^/(jobs|metrics|health)(/|$)"
+checks.content_type_conformance.enabled = false
+checks.negative_data_rejection.enabled = false
+"""
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +57,11 @@ def service(
 def test_every_response_is_as_documented_whatever_is_sent(service: Service, tmp_path: Path) -> None:
     document = f"{service.url}/openapi.json"
     config = tmp_path / "schemathesis.toml"
-    config.write_text(
-        f'auth.openapi.OPS_TOKEN.bearer = "{OPS_TOKEN}"\n'
-        f'auth.openapi.API_TOKEN.bearer = "{API_TOKEN}"\n'
-    )
+    config.write_text(CONFIG)
     command = [Path(sys.executable).with_name("schemathesis"), "--config-file", config, "run"]
-    options = ["--exclude-checks", ",".join(UNDOCUMENTED), "--generation-deterministic"]
+    options = ["--generation-deterministic", "--max-examples=10", "--no-color"]
     run = subprocess.run(
-        [*map(str, command), *options, "--max-examples=10", "--no-color", document],
+        [*map(str, command), *options, document],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
