@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Protocol
@@ -37,9 +37,9 @@ class Relay:
         self._database = database
         self._engine = engine
         self._timetable = Timetable(database)
-        self._is_cut_off = False
+        self._is_broker_unavailable = False
         self._is_database_unavailable = False
-        self._interval = get_settings().jobs_relay_seconds
+        self._failing: set[object] = set()
         self._lease_seconds = get_settings().jobs_lease_seconds
         self._look_for_lost_at = monotonic()
 
@@ -56,15 +56,15 @@ class Relay:
         """Send leased jobs in their order. What cannot be sent now, a relay sends later."""
         async with leases.keep_leased(self._database, jobs):
             for start in range(0, len(jobs), BATCH):
-                if self._is_cut_off or not await self._send(jobs[start : start + BATCH]):
+                if not await self._send(jobs[start : start + BATCH]):
                     await leases.release(self._database, jobs[start:])
                     return
 
     async def relay(self) -> None:
         """Send what is due and not leased."""
-        if self._is_cut_off:
+        if self._is_broker_unavailable:
             await self._engine.waiting()
-            self._is_cut_off = False
+            self._is_broker_unavailable = False
             logger.info("jobs can be sent again")
         while await self._send_some(ledger.TO_SEND, BATCH):
             pass
@@ -76,24 +76,26 @@ class Relay:
 
     async def _run(self) -> None:
         while True:
-            try:
-                if self._is_database_unavailable:
-                    await self._wait_for_database()
-                await self._timetable.enqueue_due()
-                await self.relay()
-            except Exception as error:
-                is_database_unavailable = isinstance(error, DatabaseUnavailable)
-                # One line per outage.
-                is_known = self._is_database_unavailable or (
-                    self._is_cut_off and not is_database_unavailable
-                )
-                if not is_known:
-                    logger.warning("jobs are not relayed: %r", error)
-                self._is_database_unavailable = is_database_unavailable
+            for step in (self._timetable.enqueue_due, self.relay):
+                await self._attempt(step)
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
+                async with asyncio.timeout(get_settings().jobs_relay_seconds):
                     await self._database.has_due_jobs.wait()
             self._database.has_due_jobs.clear()
+
+    async def _attempt(self, step: Callable[[], Awaitable[None]]) -> None:
+        """One line is logged per outage."""
+        try:
+            if self._is_database_unavailable:
+                await self._wait_for_database()
+            await step()
+            self._failing.discard(step)
+        except Exception as error:
+            self._is_database_unavailable = isinstance(error, DatabaseUnavailable)
+            is_broker = self._is_broker_unavailable and not self._is_database_unavailable
+            if not is_broker and step not in self._failing:
+                logger.warning("jobs are not relayed: %r", error)
+            self._failing.add(step)
 
     async def _wait_for_database(self) -> None:
         """Others could not renew the leases of running jobs meanwhile: let them do it first."""
@@ -107,14 +109,13 @@ class Relay:
         async with self._database.read() as session:
             if not await ledger.is_any(session, ledger.PERHAPS_LOST):
                 return 0
-        # In this order, a job that is claimed meanwhile does not count as lost.
-        waiting = await self._engine.waiting()
-        async with self._database.read() as session:
+            # In this order, a job that is claimed meanwhile does not count as lost.
+            waiting = await self._engine.waiting()
             return await ledger.count_sent(session) - waiting
 
     async def _send_some(self, which: ColumnElement[bool], limit: int) -> int:
         async with self._database.read() as session:
-            if self._is_cut_off or not await ledger.is_any(session, which):
+            if self._is_broker_unavailable or not await ledger.is_any(session, which):
                 return 0
         async with self._database.begin_write() as session:
             taken = await ledger.take(session, which, min(limit, BATCH))
@@ -125,11 +126,10 @@ class Relay:
         return len(taken)
 
     async def _send(self, jobs: Sequence[Job]) -> bool:
-        try:
-            await self._engine.send(jobs)
-        except Exception as error:
-            if not self._is_cut_off:
+        if not self._is_broker_unavailable:
+            try:
+                await self._engine.send(jobs)
+            except Exception as error:
                 logger.warning("jobs could not be sent, and will be sent later: %r", error)
-            self._is_cut_off = True
-            return False
-        return True
+                self._is_broker_unavailable = True
+        return not self._is_broker_unavailable
