@@ -1,4 +1,4 @@
-"""docs/GUARANTEES.md says what happens in every fault that a test tries, on every engine."""
+"""docs/GUARANTEES.md has the result of every fault on every engine."""
 
 import re
 from pathlib import Path
@@ -16,12 +16,12 @@ def rows(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines][1:]
 
 
-def test_the_overview_has_a_verdict_for_every_fault_and_engine() -> None:
+def test_the_overview_has_a_result_for_every_fault_and_engine() -> None:
     overview = rows(PAGE.partition("\n## ")[0])
     assert [row[0] for row in overview] == [*faults().values()]
     for row in overview:
         assert len(row) == 1 + len(ENGINES)
-        assert all(row), f"a verdict is missing: {row}"
+        assert all(row), f"a result is missing: {row}"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -38,6 +38,6 @@ def test_a_project_links_the_section_of_its_engine(
     engine: str, sources: Path, tmp_path: Path
 ) -> None:
     project = render(sources, {"engine": engine}, tmp_path)
-    readme = (project / "README.md").read_text(encoding="utf-8")
-    links = re.findall(r"https://\S+/docs/GUARANTEES\.md#([\w-]+)", readme)
+    page = (project / "docs" / "engine.md").read_text(encoding="utf-8")
+    links = re.findall(r"https://\S+/docs/GUARANTEES\.md#([\w-]+)", page)
     assert links == [engine]
