@@ -39,9 +39,10 @@ MAY_DIFFER_BY_ENGINE = {
     ".copier-answers.yml",
     ".env.example",
     "Procfile",
-    "README.md",
     "app/engine.py",
     "compose.yaml",
+    "docs/engine.md",
+    "docs/operations.md",
     "pyproject.toml",
     "tests/broker.py",
 }

@@ -19,7 +19,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
     upstream.release("v0.1.0")
     project = upstream.path / PROJECT
     change(project / "README.md", "## Try it\n", "## Try it out\n")
-    change(project / "app" / "access.py", "Gives every request", "Gives each request")
+    change(project / "app/web/middleware.py", "Gives each request", "Gives every request")
     change(project / ".editorconfig", "root = true\n", "root = true\n# learnt\n")
     (project / "app" / "clock.py").write_text('"""Tells the time."""\n')
     upstream.write_changelog("v0.2.0 (not released)", "v0.1.0 (2026-01-31)")
