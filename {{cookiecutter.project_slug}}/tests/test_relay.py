@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import ClassVar
 
 import pytest
 
@@ -159,23 +158,6 @@ async def test_what_a_request_cannot_send_is_let_go_of(
     await relay.dispatch(jobs)
     assert engine.refused == [job.id for job in jobs]
     assert [(await reread(database, job)).lease_until for job in jobs] == [None] * 3
-
-
-async def test_many_jobs_of_a_request_are_sent_in_their_order_a_few_at_a_time(
-    database: Database,
-) -> None:
-    class CountingEngine(FakeEngine):
-        sizes: ClassVar[list[int]] = []
-
-        async def send(self, jobs: Sequence[Job]) -> None:
-            self.sizes.append(len(jobs))
-            await super().send(jobs)
-
-    engine = CountingEngine()
-    jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(BATCH + 5)]
-    await Relay(database, engine).dispatch(jobs)
-    assert engine.sizes == [BATCH, 5]
-    assert engine.sent == [job.id for job in jobs]
 
 
 async def test_later_requests_do_not_try_a_broker_that_is_down(
