@@ -42,8 +42,9 @@ lint: $(UV) ## check the code of the template itself
 	$(RUN) python scripts/sync_copier.py --check
 
 fmt: $(UV) ## format the code of the template itself
-	$(RUN) ruff check --fix
+	$(RUN) ruff check --fix-only
 	$(RUN) ruff format
+	$(RUN) ruff check
 
 sync: $(UV) ## write copier.yml from cookiecutter.json and the rules of the hook
 	$(RUN) python scripts/sync_copier.py

@@ -14,7 +14,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("answers", combinations("engine", "database"), ids=name_of)
-def test_compose_starts_all_that_the_procfile_starts(
+def test_compose_starts_all_that_make_dev_starts(
     answers: dict[str, str], sources: Path, tmp_path: Path
 ) -> None:
     project = render(sources, answers, tmp_path)
@@ -22,7 +22,7 @@ def test_compose_starts_all_that_the_procfile_starts(
     checked = run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
     assert checked.returncode == 0, checked.stdout
     services = yaml.safe_load(file.read_text(encoding="utf-8"))["services"]
-    processes = re.findall(r"^(\w+):", (project / "Procfile").read_text(), re.MULTILINE)
+    processes = re.findall(r"^(\w+):", (project / "Procfile.dev").read_text(), re.MULTILINE)
     assert "web" in processes
     assert [name for name in processes if name not in services] == []
 

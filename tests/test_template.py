@@ -38,6 +38,7 @@ MAY_DIFFER_BY_ENGINE = {
     ".copier-answers.yml",
     ".env.example",
     "Procfile",
+    "Procfile.dev",
     "README.md",
     "app/engine.py",
     "compose.yaml",
