@@ -31,8 +31,7 @@ TEST = """\
 import httpx
 
 from app.database import Database
-from app.jobs import Job
-from app.jobs import unit_of_work
+from app.jobs import Job, unit_of_work
 from app.users.models import AuditEntry, User
 from app.users.tasks import greet
 from tests.rows import rows
@@ -54,7 +53,7 @@ async def test_a_greeting_is_written_down(client: httpx.AsyncClient, database: D
     [entry] = await rows(database, AuditEntry)
     assert (entry.event, entry.subject) == ("greeted", "example.com")
 """
-LAST_SETTING = '    """For how long jobs are remembered that have failed, and can be retried."""\n'
+LAST_SETTING = '    """How long failed jobs are kept. They can be retried until then."""\n'
 SETTING = f"""\
 {LAST_SETTING}
     greeting: str = "Hello"
@@ -62,7 +61,7 @@ SETTING = f"""\
 """
 LAST_ROW = (
     "| `JOBS_FAILED_RETENTION_DAYS` | `365` "
-    "| For how long jobs are remembered that have failed, and can be retried. |\n"
+    "| How long failed jobs are kept. They can be retried until then. |\n"
 )
 SERVER = """
   cache:
@@ -92,7 +91,7 @@ REPLACED = {
     "app/users/services.py": [("import push_webhook", "import greet, push_webhook")],
     "app/settings.py": [(LAST_SETTING, SETTING)],
     "README.md": [(LAST_ROW, f"{LAST_ROW}| `GREETING` | `Hello` | How to greet. |\n")],
-    "app/access.py": [("Something went wrong here; it has been logged.", "Sorry.")],
+    "app/web/middleware.py": [("Something went wrong. The error has been logged.", "Sorry.")],
     "compose.yaml": [("\nvolumes:\n", SERVER)],
 }
 DELETED = [".editorconfig"]

@@ -178,16 +178,12 @@ def read(kind: type[Kind]) -> Kind:
     try:
         return kind()
     except ValidationError as error:
-        problems = (
-            ": ".join(
-                [
-                    *(str(name).upper() for name in found["loc"]),
-                    found["msg"].removeprefix("Value error, "),
-                ]
-            )
+        problems = [
+            ": ".join([*map(str.upper, map(str, found["loc"])), found["msg"]])
             for found in error.errors(include_input=False, include_url=False)
-        )
-        raise SystemExit(f"Wrong settings: {'; '.join(problems)}") from None
+        ]
+        text = "; ".join(problems).replace("Value error, ", "")
+        raise SystemExit(f"Wrong settings: {text}") from None
 
 
 @lru_cache

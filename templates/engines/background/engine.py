@@ -1,7 +1,6 @@
 """Runs jobs in the web process, after the response."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
@@ -9,8 +8,6 @@ from itertools import groupby
 from app.database import Database
 from app.jobs import Job
 from app.jobs.runtime import keep_leased, perform
-
-logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 20
 # Time that running jobs have to end when the process stops.
@@ -25,19 +22,19 @@ class BackgroundEngine:
         self._is_stopping = False
 
     async def send(self, jobs: Sequence[Job]) -> None:
-        """Begin the jobs: those of one request run one after another, in their order."""
+        """Begin the jobs. Those of one request run one after another, in their order."""
         for _, group in groupby(jobs, lambda job: job.request_id or job.id):
             await self._room.acquire()
             running = asyncio.create_task(self._run([*group]))
             self._running.add(running)
-            running.add_done_callback(self._end)
+            running.add_done_callback(self._running.discard)
 
     async def waiting(self) -> int:
         # Jobs that wait in this process keep their lease, so none of them counts as sent.
         return 0
 
     async def stop(self) -> None:
-        """Let running jobs end. What is left is given back, or its lease ends."""
+        """Let running jobs end. What is late is given back, and other leases end by themselves."""
         self._is_stopping = True
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=GRACE_SECONDS)
@@ -46,16 +43,13 @@ class BackgroundEngine:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _run(self, jobs: Sequence[Job]) -> None:
-        async with keep_leased(self._database, jobs):
-            for job in jobs:
-                if not self._is_stopping:
-                    await perform(self._database, job.id)
-
-    def _end(self, running: asyncio.Task[None]) -> None:
-        self._running.discard(running)
-        self._room.release()
-        if not running.cancelled() and (error := running.exception()):
-            logger.error("jobs could not be run: %r", error)
+        try:
+            async with keep_leased(self._database, jobs):
+                for job in jobs:
+                    if not self._is_stopping:
+                        await perform(self._database, job.id)
+        finally:
+            self._room.release()
 
 
 @asynccontextmanager

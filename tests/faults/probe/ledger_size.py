@@ -13,18 +13,14 @@ from typing import Any
 from sqlalchemy import Engine, event, text
 
 from app.database import Database, open_database, utc_now
-from app.jobs import Job, Status
-from app.jobs.housekeeping import prune_jobs
-from app.jobs.runtime import perform
-from app.jobs.runtime.relay import Relay
-from app.jobs.routes import list_jobs
-from app.jobs.schemas import JobFilter
-from app.jobs.runtime.timetable import Timetable
-from app.probe.many import MANY, STATISTICS
 from app.database.migrations import migrate
+from app.jobs import Job, Status, unit_of_work
+from app.jobs.housekeeping import prune_jobs
+from app.jobs.runtime import Relay, perform
+from app.probe.many import MANY, STATISTICS
 from app.settings import get_settings
-from app.jobs import unit_of_work
 from app.users.tasks import write_audit_log
+from app.web.jobs import JobFilter, list_jobs
 
 EXPLAIN = {"postgresql": "EXPLAIN (COSTS OFF)", "sqlite": "EXPLAIN QUERY PLAN"}
 
@@ -70,7 +66,6 @@ async def fill(database: Database, count: int) -> None:
 
 
 async def relay_once(database: Database) -> None:
-    await Timetable(database).enqueue_due()
     await Relay(database, SilentEngine()).relay()
 
 

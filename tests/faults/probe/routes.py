@@ -9,10 +9,9 @@ from fastapi import APIRouter, BackgroundTasks, Request
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from app.jobs import Job
+from app.jobs import Job, unit_of_work
 from app.settings import get_settings
 from app.tasks import registry
-from app.jobs import unit_of_work
 
 router = APIRouter()
 
@@ -29,12 +28,12 @@ class Batch(BaseModel):
 @router.post("/probes", status_code=202)
 async def enqueue(batch: Batch, request: Request, background: BackgroundTasks) -> list[uuid.UUID]:
     lease = None if batch.sender == "relay" else get_settings().jobs_lease
-    task = tasks[batch.task].options(delay=batch.delay)
+    task = registry[batch.task].options(delay=batch.delay)
     async with unit_of_work(request.state.database, lease) as uow:
         for number in batch.numbers:
             uow.enqueue(task, number, *batch.arguments)
     if batch.sender == "request":
-        background.add_task(request.state.relay.dispatch, uow.in_hand)
+        background.add_task(request.state.relay.dispatch, uow.leased)
     return [job.id for job in uow.jobs]
 
 

@@ -10,11 +10,10 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from app.jobs import task
-from app.tasks import registry
+from app.jobs import registry, task
 
 # Else, at the time of its schedule, its job would be counted among those of the tests.
-tasks["prune_jobs"] = replace(tasks["prune_jobs"], rule=None)
+registry["prune_jobs"] = replace(registry["prune_jobs"], rule=None)
 
 
 def note(event: str, number: int, execution: str) -> None:

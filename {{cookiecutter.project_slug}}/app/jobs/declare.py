@@ -70,10 +70,7 @@ def task(
 
 def _model_of(name: str, signature: inspect.Signature) -> type[BaseModel]:
     fields: dict[str, Any] = {
-        parameter.name: (
-            parameter.annotation,
-            ... if parameter.default is parameter.empty else parameter.default,
-        )
-        for parameter in signature.parameters.values()
+        key: (given.annotation, ... if given.default is given.empty else given.default)
+        for key, given in signature.parameters.items()
     }
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)

@@ -1,5 +1,6 @@
 """When a scheduled task is due: at multiples of a period, or by a cron expression. All in UTC."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from cronsim import CronSim, CronSimError
@@ -20,17 +21,13 @@ def next_after(rule: Rule, moment: datetime) -> datetime:
 
 
 def rule_of(every: timedelta | None, cron: str | None) -> Rule | None:
-    if every is None and cron is None:
-        return None
-    if cron is None and every is not None and every >= MIN_PERIOD:
-        return every
-    if every is None and cron is not None and _ever_occurs(cron):
-        return cron
+    match every, cron:
+        case None, None:
+            return None
+        case timedelta(), None if every >= MIN_PERIOD:
+            return every
+        case None, str():
+            with suppress(CronSimError, StopIteration):  # no expression, or it never occurs
+                next_after(cron, utc_now())
+                return cron
     raise ValueError(f"not a schedule: every={every}, cron={cron!r}")
-
-
-def _ever_occurs(cron: str) -> bool:
-    try:
-        return bool(next_after(cron, utc_now()))
-    except (CronSimError, StopIteration):
-        return False

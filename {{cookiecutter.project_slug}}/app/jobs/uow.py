@@ -3,15 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, ParamSpec
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
 from app.jobs.models import Job
-from app.jobs.task import Task
-
-Arguments = ParamSpec("Arguments")
+from app.jobs.task import Arguments, Task
 
 
 class UnitOfWork:
@@ -23,10 +21,7 @@ class UnitOfWork:
         self._lease = lease
 
     def enqueue(
-        self,
-        task: Task[Arguments, ..., Any],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
+        self, task: Task[Arguments, ..., Any], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Job:
         job = task.job(*args, **kwargs)
         if self._lease and not task.delay and not task.after:

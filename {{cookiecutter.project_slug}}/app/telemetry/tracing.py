@@ -41,10 +41,7 @@ def job_span(task: str, attempt: int, traceparent: str | None) -> Iterator[None]
     origin = w3c.extract({"traceparent": traceparent} if traceparent else {}, Context())
     about: dict[str, str | int] = {"job.task": task, "job.attempt": attempt}
     with tracer.start_as_current_span(
-        f"run {task}",
-        origin,
-        SpanKind.CONSUMER,
-        about,
+        *(f"run {task}", origin, SpanKind.CONSUMER, about),
         # record_failure() does, with redacted texts.
         record_exception=False,
         set_status_on_exception=False,

@@ -23,6 +23,7 @@ Observe = Callable[[Scope, int, float], None]
 
 # Probes and scrapers use the address of the process as the host.
 PROBED = ("/health/live", "/health/ready", "/metrics")
+OWN_ID = "X-Request-ID"
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # A route may set others.
 SAFE_HEADERS = {
@@ -50,17 +51,16 @@ def add_middleware(app: FastAPI, settings: Settings) -> None:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["*"],
-            allow_headers=["Authorization", "X-Request-ID"],
-            expose_headers=["X-Request-ID"],
+            allow_headers=["Authorization", OWN_ID],
+            expose_headers=[OWN_ID],
         )
 
 
 class TrustedHosts(TrustedHostMiddleware):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and path_of(scope) in PROBED:
-            await self.app(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        app = self.app if path in PROBED else super().__call__
+        await app(scope, receive, send)
 
 
 class RequestLog:
@@ -75,7 +75,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        given = Headers(scope=scope).get(OWN_ID, "")
         own_id = given if ACCEPTED_ID.fullmatch(given) else str(uuid.uuid4())
         started = perf_counter()
         has_begun = False
@@ -108,7 +108,7 @@ class RequestLog:
 
     def _add_headers(self, message: Message, scope: Scope, own_id: str) -> None:
         headers = MutableHeaders(scope=message)
-        headers["X-Request-ID"] = own_id
+        headers[OWN_ID] = own_id
         if message["status"] == 413:
             # What is left of the body must not be taken for the next request.
             headers["Connection"] = "close"
@@ -127,8 +127,3 @@ def refusal_of(message: Message, scope: Scope) -> ProblemResponse | None:
         return None
     is_plain = Headers(raw=message["headers"]).get("content-type", "").startswith("text/plain")
     return problem(status, REFUSALS[status]) if is_plain else None
-
-
-def path_of(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))

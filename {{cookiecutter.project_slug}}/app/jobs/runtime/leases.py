@@ -3,24 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 
 from sqlalchemy import update
 
-from app.database import Database, DatabaseUnavailable, utc_now
+from app.database import Database, DatabaseUnavailable
 from app.jobs.models import Job
-from app.jobs.runtime.ledger import IS_LEASED, IS_QUEUED
+from app.jobs.runtime.ledger import IS_LEASED, IS_QUEUED, UNTIL
 from app.settings import get_settings
 
 
 @asynccontextmanager
 async def keep_leased(database: Database, jobs: Sequence[Job]) -> AsyncIterator[None]:
-    lease = get_settings().jobs_lease
-
     async def keep() -> None:
         while True:
-            await asyncio.sleep(lease.total_seconds() / 3)
-            await _set(database, jobs, lease)
+            await asyncio.sleep(get_settings().jobs_lease_seconds / 3)
+            await _set(database, jobs, UNTIL)
 
     keeping = asyncio.create_task(keep())
     try:
@@ -33,13 +30,9 @@ async def release(database: Database, jobs: Sequence[Job]) -> None:
     await _set(database, jobs, None)
 
 
-async def _set(database: Database, jobs: Sequence[Job], lease: timedelta | None) -> None:
-    """Leaves alone what has been claimed meanwhile."""
-    # If it fails, the leases end by themselves.
+async def _set(database: Database, jobs: Sequence[Job], until: object) -> None:
+    """Leaves alone what has been claimed meanwhile. If it fails, the leases end by themselves."""
+    is_waiting = Job.id.in_([job.id for job in jobs]) & IS_QUEUED & IS_LEASED
     with suppress(DatabaseUnavailable):
         async with database.begin_write() as session:
-            await session.execute(
-                update(Job)
-                .where(Job.id.in_([job.id for job in jobs]), IS_QUEUED, IS_LEASED)
-                .values(lease_until=utc_now() + lease if lease else None)
-            )
+            await session.execute(update(Job).where(is_waiting).values(lease_until=until))

@@ -10,26 +10,11 @@ and executed without a session, because most of a job's cost is SQLAlchemy's.
 
 import random
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Uuid,
-    and_,
-    bindparam,
-    case,
-    exists,
-    func,
-    literal_column,
-    or_,
-    select,
-    tuple_,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -43,69 +28,65 @@ from app.settings import get_settings
 MAX_BACKOFF = timedelta(minutes=10)
 MAX_ERROR_LENGTH = 1000
 
-NOW = bindparam("now", callable_=now, type_=Timestamp)
-UNTIL = bindparam("until", callable_=lambda: now() + get_settings().jobs_lease, type_=Timestamp)
-JOBS = bindparam("jobs", type_=Uuid, expanding=True)
+NOW = sa.bindparam("now", callable_=now, type_=Timestamp)
+UNTIL = sa.bindparam("until", callable_=lambda: now() + get_settings().jobs_lease, type_=Timestamp)
+JOBS = sa.bindparam("jobs", type_=sa.Uuid, expanding=True)
 # Pairs of a job and the number of its try.
-TRIES: BindParameter[Any] = bindparam("tries", expanding=True)
+TRIES: sa.BindParameter[Any] = sa.bindparam("tries", expanding=True)
 
 predecessor, follower = aliased(Job), aliased(Job)
 # Not EXISTS, for which PostgreSQL may read all jobs that have succeeded.
-STATUS_BEFORE = select(predecessor.status).where(predecessor.id == Job.after_id).scalar_subquery()
-MAY_START = and_(Job.run_at <= NOW, or_(Job.after_id.is_(None), STATUS_BEFORE == Status.SUCCEEDED))
-IS_QUEUED = and_(OPEN, Job.status == Status.QUEUED)
+STATUS_BEFORE = sa.select(predecessor.status).where(predecessor.id == Job.after_id)
+MAY_FOLLOW = Job.after_id.is_(None) | (STATUS_BEFORE.scalar_subquery() == Status.SUCCEEDED)
+MAY_START = (Job.run_at <= NOW) & MAY_FOLLOW
+IS_QUEUED = OPEN & (Job.status == Status.QUEUED)
 IS_LEASED = Job.lease_until.is_not(None)
-IS_ORPHANED = and_(OPEN, Job.status == Status.RUNNING, Job.lease_until <= NOW)
+IS_ORPHANED = OPEN & (Job.status == Status.RUNNING) & (Job.lease_until <= NOW)
 IS_EXHAUSTED = Job.attempts >= Job.max_tries
 
 # Never sent, due again, or of a worker that is gone.
-TO_SEND = or_(and_(IS_QUEUED, ~IS_LEASED, MAY_START), IS_ORPHANED)
+TO_SEND = (IS_QUEUED & ~IS_LEASED & MAY_START) | IS_ORPHANED
 # Sent but not claimed for as long as a lease: still in the broker's queue, or lost.
-PERHAPS_LOST = and_(IS_QUEUED, Job.lease_until <= NOW)
+PERHAPS_LOST = IS_QUEUED & (Job.lease_until <= NOW)
 
 # It skips a row that another process has locked, so that this one does not hold up the others.
 claimable = (
-    select(Job.id)
-    .where(
-        Job.id.in_(JOBS),
-        or_(and_(IS_QUEUED, MAY_START), and_(IS_ORPHANED, ~IS_EXHAUSTED)),
-    )
+    sa.select(Job.id)
+    .where(Job.id.in_(JOBS), (IS_QUEUED & MAY_START) | (IS_ORPHANED & ~IS_EXHAUSTED))
     .with_for_update(skip_locked=True, key_share=True)
     .cte("claimable")
 )
 CLAIM = (
-    update(Job)
-    .where(Job.id.in_(select(claimable.c.id)))
+    sa.update(Job)
+    .where(Job.id.in_(sa.select(claimable.c.id)))
     .values(status=Status.RUNNING, attempts=Job.attempts + 1, lease_until=UNTIL, started_at=NOW)
     .returning(Job)
 )
 # Only the try that holds the lease may change a running job.
 CHANGE = (
-    update(Job)
+    sa.update(Job)
     # The first condition is for the index, the second is the fence.
-    .where(Job.id.in_(JOBS), tuple_(Job.id, Job.attempts).in_(TRIES))
+    .where(Job.id.in_(JOBS), sa.tuple_(Job.id, Job.attempts).in_(TRIES))
     .where(Job.status == Status.RUNNING)
     .returning(Job.id)
 )
 RENEW = CHANGE.values(lease_until=UNTIL)
 GIVE_BACK = CHANGE.values(lease_until=None, status=Status.QUEUED)
-END = CHANGE.values(lease_until=None, error=bindparam("reason"))
-TRY_AGAIN = END.values(status=Status.QUEUED, run_at=bindparam("at"))
+END = CHANGE.values(lease_until=None, error=sa.bindparam("reason"))
+TRY_AGAIN = END.values(status=Status.QUEUED, run_at=sa.bindparam("at"))
 FAIL = END.values(status=Status.FAILED, finished_at=NOW)
+# SQLAlchemy leaves out the name of the table in SQLite's RETURNING.
+IS_FOLLOWED = sa.exists().where(follower.after_id == sa.literal_column("jobs.id", sa.Uuid))
 SUCCEED = CHANGE.values(
     status=Status.SUCCEEDED, lease_until=None, error=None, finished_at=NOW
-).returning(
-    # SQLAlchemy leaves out the name of the table in SQLite's RETURNING.
-    exists().where(follower.after_id == literal_column("jobs.id", Uuid)).label("has_followers")
-)
+).returning(IS_FOLLOWED.label("is_followed"))
 
 
 class LeaseLost(Exception):
     """Another process has the job by now: this try must not be recorded."""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     job: Job
     reason: str
     is_final: bool = False
@@ -129,18 +110,18 @@ async def fail(
     connection: AsyncConnection, failures: Sequence[Failure]
 ) -> list[timedelta | LeaseLost | None]:
     """Record the failures. Returns for each the time until the next try, None if it was final."""
-    return [await _fail(connection, failure) for failure in failures]
+    return [await _fail(connection, *failure) for failure in failures]
 
 
-async def _fail(connection: AsyncConnection, failure: Failure) -> timedelta | LeaseLost | None:
-    job = failure.job
-    is_final = failure.is_final or job.attempts >= job.max_tries
-    wait = None if is_final else backoff(job.attempts)
+async def _fail(
+    connection: AsyncConnection, job: Job, reason: str, is_final: bool
+) -> timedelta | LeaseLost | None:
+    wait = None if is_final or job.attempts >= job.max_tries else backoff(job.attempts)
     # No database stores a lone surrogate, and PostgreSQL no NUL.
-    reason = failure.reason.encode(errors="replace").decode().replace("\0", "")
-    values = {"reason": reason[:MAX_ERROR_LENGTH]} | ({"at": now() + wait} if wait else {})
-    found = await _change(connection, TRY_AGAIN if wait else FAIL, [job], **values)
-    return wait if found else LeaseLost()
+    text = reason.encode(errors="replace").decode().replace("\0", "")[:MAX_ERROR_LENGTH]
+    next_at = {"at": now() + wait} if wait else {}
+    change = TRY_AGAIN if wait else FAIL
+    return wait if await _change(connection, change, [job], reason=text, **next_at) else LeaseLost()
 
 
 async def renew(connection: AsyncConnection, job: Job) -> bool:
@@ -168,46 +149,34 @@ def backoff(attempts: int) -> timedelta:
 
 def queue_again(job: Job) -> None:
     """Give a failed job, whose row the caller has locked, as many tries as its task has."""
-    job.status = Status.QUEUED
+    job.status, job.run_at, job.finished_at = Status.QUEUED, now(), None
     job.max_tries = job.attempts + (registry[job.task].max_tries if job.task in registry else 1)
-    job.run_at = now()
-    job.finished_at = None
 
 
-async def is_any(session: AsyncSession, condition: ColumnElement[bool]) -> bool:
-    return await session.scalar(select(Job.id).where(condition).limit(1)) is not None
+async def is_any(session: AsyncSession, condition: sa.ColumnElement[bool]) -> bool:
+    return await session.scalar(sa.select(Job.id).where(condition).limit(1)) is not None
 
 
 async def count_sent(session: AsyncSession) -> int:
     """How many jobs the broker should have: sent, and not yet claimed."""
-    return await session.scalar(select(func.count()).where(IS_QUEUED, IS_LEASED)) or 0
+    return await session.scalar(sa.select(sa.func.count()).where(IS_QUEUED, IS_LEASED)) or 0
 
 
-async def take(session: AsyncSession, condition: ColumnElement[bool], limit: int) -> list[Job]:
+async def take(session: AsyncSession, condition: sa.ColumnElement[bool], limit: int) -> list[Job]:
     """Lease jobs in order to send them. Fail those whose last try has lost its worker."""
     # A CTE is evaluated once. PostgreSQL may evaluate a subquery several times.
-    chosen = (
-        select(Job.id)
-        .where(condition)
-        .order_by(Job.run_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("chosen")
-    )
-    is_lost = and_(Job.status == Status.RUNNING, IS_EXHAUSTED)
+    chosen = sa.select(Job.id).where(condition).order_by(Job.run_at).limit(limit)
+    rows = chosen.with_for_update(skip_locked=True).cte("chosen")
+    is_lost = (Job.status == Status.RUNNING) & IS_EXHAUSTED
     taken = await session.scalars(
-        update(Job)
-        .where(Job.id.in_(select(chosen.c.id)), condition)
+        sa.update(Job)
+        .where(Job.id.in_(sa.select(rows.c.id)), condition)
         .values(
-            status=case((is_lost, Status.FAILED), else_=Status.QUEUED),
-            error=case((is_lost, "the worker was lost"), else_=Job.error),
-            finished_at=case((is_lost, NOW), else_=None),
-            lease_until=case((is_lost, None), else_=UNTIL),
+            status=sa.case((is_lost, Status.FAILED), else_=Status.QUEUED),
+            error=sa.case((is_lost, "the worker was lost"), else_=Job.error),
+            finished_at=sa.case((is_lost, NOW), else_=None),
+            lease_until=sa.case((is_lost, None), else_=UNTIL),
         )
         .returning(Job)
     )
-    return in_order(taken)
-
-
-def in_order(jobs: Iterable[Job]) -> list[Job]:
-    return sorted(jobs, key=lambda job: (job.run_at, job.created_at))
+    return sorted(taken, key=lambda job: (job.run_at, job.created_at))

@@ -43,11 +43,15 @@ async def perform(database: Database, job_id: uuid.UUID) -> None:
             if await session.get(Job, job_id) is None:
                 logger.warning("there is no such job", extra={"job_id": str(job_id)})
         return
-    with log.working_on(str(job.id), job.request_id), redaction.redacting(job.arguments):
+    with (
+        log.working_on(str(job.id), job.request_id),
+        redaction.redacting(job.arguments),
+        tracing.job_span(job.task, job.attempts, job.traceparent),
+    ):
         about = {"task": job.task, "attempt": job.attempts}
+        logger.info("job started", extra=about)
         try:
-            with tracing.job_span(job.task, job.attempts, job.traceparent):
-                await _try(database, job, about)
+            await _run(database, job, about)
         except ledger.LeaseLost:
             logger.warning("job lost its lease: this attempt is not recorded", extra=about)
         except DatabaseUnavailable as error:
@@ -73,11 +77,9 @@ async def _give_back(database: Database, job: Job) -> None:
             await ledger.give_back(connection, job)
 
 
-async def _try(database: Database, job: Job, about: dict[str, object]) -> None:
-    logger.info("job started", extra=about)
+async def _run(database: Database, job: Job, about: dict[str, object]) -> None:
     try:
-        if await _run(database, job):
-            database.has_due_jobs.set()
+        may_others_start = await _succeed(database, job)
     except asyncio.CancelledError:
         await _give_back(database, job)
         logger.warning("job given back: this process stops", extra=about)
@@ -85,12 +87,35 @@ async def _try(database: Database, job: Job, about: dict[str, object]) -> None:
     except ledger.LeaseLost:
         raise
     except (Exception, SystemExit) as error:
-        await _record_failure(database, job, error, about)
+        await _fail(database, job, error, about)
     else:
         logger.info("job succeeded", extra=about)
+        if may_others_start:
+            database.has_due_jobs.set()
 
 
-async def _record_failure(
+async def _succeed(database: Database, job: Job) -> bool:
+    """Returns whether other jobs may start now."""
+    task, arguments = _call_of(job)
+    limits = _limits(database, job, task.timeout.total_seconds())
+    if task.takes_uow:
+        async with unit_of_work(database) as uow:
+            async with limits:
+                await task.function(uow, **arguments)
+            await uow.session.flush()
+            [is_followed] = await ledger.succeed(await uow.session.connection(), [job])
+            if isinstance(is_followed, ledger.LeaseLost):
+                raise is_followed
+        return is_followed or bool(uow.jobs)
+    async with limits:
+        if task.is_async:
+            await task.function(**arguments)
+        else:
+            await run_in_thread(partial(task.function, **arguments))
+    return await database.write_with_retry(ledger.succeed, job, PATIENCE)
+
+
+async def _fail(
     database: Database, job: Job, error: BaseException, about: dict[str, object]
 ) -> None:
     tracing.record_failure(error)
@@ -98,34 +123,13 @@ async def _record_failure(
     failure = ledger.Failure(job, reason, is_final=isinstance(error, Unrunnable))
     wait = await database.write_with_retry(ledger.fail, failure, PATIENCE)
     attempt = f"attempt {job.attempts} of {job.max_tries}"
-    if wait is None:
+    if wait:
+        seconds = wait.total_seconds()
+        logger.warning("%s failed, next in %.1f s: %s", attempt, seconds, reason, extra=about)
+    else:
         # An outage needs no traceback.
         trace = None if isinstance(error, DatabaseUnavailable) else error
         logger.error("job failed at %s: %s", attempt, reason, exc_info=trace, extra=about)
-    else:
-        next_in = f"{attempt} failed, next in {wait.total_seconds():.1f} s"
-        logger.warning("%s: %s", next_in, reason, extra=about)
-
-
-async def _run(database: Database, job: Job) -> bool:
-    """Returns whether other jobs may start now."""
-    task, arguments = _call_of(job)
-    seconds = task.timeout.total_seconds()
-    if task.takes_uow:
-        async with unit_of_work(database) as uow:
-            async with _limits(database, job, seconds):
-                await task.function(uow, **arguments)
-            await uow.session.flush()
-            [has_followers] = await ledger.succeed(await uow.session.connection(), [job])
-            if isinstance(has_followers, ledger.LeaseLost):
-                raise has_followers
-        return has_followers or bool(uow.jobs)
-    async with _limits(database, job, seconds):
-        if task.is_async:
-            await task.function(**arguments)
-        else:
-            await run_in_thread(partial(task.function, **arguments))
-    return await database.write_with_retry(ledger.succeed, job, PATIENCE)
 
 
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:

@@ -37,9 +37,8 @@ class Relay:
         self._database = database
         self._engine = engine
         self._timetable = Timetable(database)
-        self._is_cut_off = False
+        self._is_broker_unavailable = False
         self._is_database_unavailable = False
-        self._interval = get_settings().jobs_relay_seconds
         self._lease_seconds = get_settings().jobs_lease_seconds
         self._look_for_lost_at = monotonic()
 
@@ -56,15 +55,15 @@ class Relay:
         """Send leased jobs in their order. What cannot be sent now, a relay sends later."""
         async with leases.keep_leased(self._database, jobs):
             for start in range(0, len(jobs), BATCH):
-                if self._is_cut_off or not await self._send(jobs[start : start + BATCH]):
+                if not await self._send(jobs[start : start + BATCH]):
                     await leases.release(self._database, jobs[start:])
                     return
 
     async def relay(self) -> None:
         """Send what is due and not leased."""
-        if self._is_cut_off:
+        if self._is_broker_unavailable:
             await self._engine.waiting()
-            self._is_cut_off = False
+            self._is_broker_unavailable = False
             logger.info("jobs can be sent again")
         while await self._send_some(ledger.TO_SEND, BATCH):
             pass
@@ -81,17 +80,16 @@ class Relay:
                     await self._wait_for_database()
                 await self._timetable.enqueue_due()
                 await self.relay()
-            except Exception as error:
-                is_database_unavailable = isinstance(error, DatabaseUnavailable)
+            except DatabaseUnavailable as error:
                 # One line per outage.
-                is_known = self._is_database_unavailable or (
-                    self._is_cut_off and not is_database_unavailable
-                )
-                if not is_known:
+                if not self._is_database_unavailable:
                     logger.warning("jobs are not relayed: %r", error)
-                self._is_database_unavailable = is_database_unavailable
+                self._is_database_unavailable = True
+            except Exception as error:
+                if not self._is_broker_unavailable:
+                    logger.warning("jobs are not relayed: %r", error)
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
+                async with asyncio.timeout(get_settings().jobs_relay_seconds):
                     await self._database.has_due_jobs.wait()
             self._database.has_due_jobs.clear()
 
@@ -107,14 +105,13 @@ class Relay:
         async with self._database.read() as session:
             if not await ledger.is_any(session, ledger.PERHAPS_LOST):
                 return 0
-        # In this order, a job that is claimed meanwhile does not count as lost.
-        waiting = await self._engine.waiting()
-        async with self._database.read() as session:
+            # In this order, a job that is claimed meanwhile does not count as lost.
+            waiting = await self._engine.waiting()
             return await ledger.count_sent(session) - waiting
 
     async def _send_some(self, which: ColumnElement[bool], limit: int) -> int:
         async with self._database.read() as session:
-            if self._is_cut_off or not await ledger.is_any(session, which):
+            if self._is_broker_unavailable or not await ledger.is_any(session, which):
                 return 0
         async with self._database.begin_write() as session:
             taken = await ledger.take(session, which, min(limit, BATCH))
@@ -125,11 +122,10 @@ class Relay:
         return len(taken)
 
     async def _send(self, jobs: Sequence[Job]) -> bool:
-        try:
-            await self._engine.send(jobs)
-        except Exception as error:
-            if not self._is_cut_off:
+        if not self._is_broker_unavailable:
+            try:
+                await self._engine.send(jobs)
+            except Exception as error:
                 logger.warning("jobs could not be sent, and will be sent later: %r", error)
-            self._is_cut_off = True
-            return False
-        return True
+                self._is_broker_unavailable = True
+        return not self._is_broker_unavailable

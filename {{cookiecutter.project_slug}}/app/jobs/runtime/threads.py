@@ -29,12 +29,16 @@ async def run_in_thread(call: Callable[[], object]) -> None:
             error: BaseException | None = None
             try:
                 call()
-            except StopIteration as stop:
-                error = RuntimeError(f"StopIteration: {stop}")  # a future cannot hold it
             except BaseException as raised:
-                error = raised
+                # A future cannot hold a StopIteration.
+                is_stop = isinstance(raised, StopIteration)
+                error = RuntimeError(f"StopIteration: {raised}") if is_stop else raised
             with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(_report, done, error)
+                loop.call_soon_threadsafe(report, error)
+
+        def report(error: BaseException | None) -> None:
+            if not done.done():
+                done.set_exception(error) if error else done.set_result(None)
 
         # A process need not wait for a daemon thread to end.
         thread = Thread(target=copy_context().run, args=(run,), name="task", daemon=True)
@@ -46,10 +50,3 @@ async def run_in_thread(call: Callable[[], object]) -> None:
             left.add(thread)
             logger.warning("a cancelled task goes on in its thread", extra={"threads": len(left)})
             raise
-
-
-def _report(done: asyncio.Future[None], error: BaseException | None) -> None:
-    if error and not done.done():
-        done.set_exception(error)
-    elif not done.done():
-        done.set_result(None)
