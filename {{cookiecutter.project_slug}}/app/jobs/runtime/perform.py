@@ -35,13 +35,13 @@ async def perform(database: Database, job_id: uuid.UUID) -> None:
     """Run a job, if it is due and no other process has it."""
     try:
         job = await _claim(database, job_id)
+        if job is None:
+            async with database.read() as session:
+                if await session.get(Job, job_id) is None:
+                    logger.warning("there is no such job", extra={"job_id": str(job_id)})
+            return
     except DatabaseUnavailable as error:
         logger.warning("a job could not be claimed, and will run later: %s", error)
-        return
-    if job is None:
-        async with database.read() as session:
-            if await session.get(Job, job_id) is None:
-                logger.warning("there is no such job", extra={"job_id": str(job_id)})
         return
     with (
         log.working_on(str(job.id), job.request_id),

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Protocol
@@ -39,6 +39,7 @@ class Relay:
         self._timetable = Timetable(database)
         self._is_broker_unavailable = False
         self._is_database_unavailable = False
+        self._failing: set[object] = set()
         self._lease_seconds = get_settings().jobs_lease_seconds
         self._look_for_lost_at = monotonic()
 
@@ -75,23 +76,26 @@ class Relay:
 
     async def _run(self) -> None:
         while True:
-            try:
-                if self._is_database_unavailable:
-                    await self._wait_for_database()
-                await self._timetable.enqueue_due()
-                await self.relay()
-            except DatabaseUnavailable as error:
-                # One line per outage.
-                if not self._is_database_unavailable:
-                    logger.warning("jobs are not relayed: %r", error)
-                self._is_database_unavailable = True
-            except Exception as error:
-                if not self._is_broker_unavailable:
-                    logger.warning("jobs are not relayed: %r", error)
+            for step in (self._timetable.enqueue_due, self.relay):
+                await self._attempt(step)
             with suppress(TimeoutError):
                 async with asyncio.timeout(get_settings().jobs_relay_seconds):
                     await self._database.has_due_jobs.wait()
             self._database.has_due_jobs.clear()
+
+    async def _attempt(self, step: Callable[[], Awaitable[None]]) -> None:
+        """One line is logged per outage."""
+        try:
+            if self._is_database_unavailable:
+                await self._wait_for_database()
+            await step()
+            self._failing.discard(step)
+        except Exception as error:
+            self._is_database_unavailable = isinstance(error, DatabaseUnavailable)
+            is_broker = self._is_broker_unavailable and not self._is_database_unavailable
+            if not is_broker and step not in self._failing:
+                logger.warning("jobs are not relayed: %r", error)
+            self._failing.add(step)
 
     async def _wait_for_database(self) -> None:
         """Others could not renew the leases of running jobs meanwhile: let them do it first."""

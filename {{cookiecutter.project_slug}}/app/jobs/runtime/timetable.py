@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.database import Database, DatabaseUnavailable
+from app.database import Database
 from app.database import utc_now as now
 from app.jobs.models import Job, Schedule
 from app.jobs.schedule import Rule, next_after
@@ -23,21 +23,8 @@ class Timetable:
         self._database = database
         self._rules = {name: task.rule for name, task in registry.items() if task.rule}
         self._is_entered = False
-        self._has_failed = False
 
     async def enqueue_due(self) -> None:
-        """A failure, unlike an outage, must not keep other jobs from being relayed."""
-        try:
-            await self._enqueue_due()
-            self._has_failed = False
-        except DatabaseUnavailable:
-            raise
-        except Exception as error:
-            if not self._has_failed:
-                logger.warning("scheduled tasks are not enqueued: %r", error)
-            self._has_failed = True
-
-    async def _enqueue_due(self) -> None:
         if not self._is_entered:
             async with self._database.begin_write() as session:
                 for name, rule in self._rules.items():
