@@ -32,10 +32,10 @@ def read(engine: str, database: str, sources: Path, folder: Path) -> tuple[Block
     command = [UV, "run", "--quiet", "--no-dev", "python", "-m", "scripts.settings"]
     if subprocess.run(command, cwd=project, env=environment()).returncode:
         sys.exit(f"the settings of {engine} with {database} cannot be read")
-    texts = (project / name for name in ("README.md", ".env.example"))
-    readme, example = (path.read_text(encoding="utf-8") for path in texts)
+    texts = (project / name for name in ("docs/operations.md", ".env.example"))
+    operations, example = (path.read_text(encoding="utf-8") for path in texts)
     slug = "{{ cookiecutter.project_slug }}"
-    found = ROW.findall(readme), ENTRY.findall(example)
+    found = ROW.findall(operations), ENTRY.findall(example)
     return tuple([block.replace(SLUG, slug) for block in blocks] for blocks in found)
 
 
@@ -62,7 +62,7 @@ def main(folder: Path) -> None:
             write(TEMPLATES / "databases" / name / kind, [of_database(blocks)])
 
     for path, pattern, fragment, blocks in (
-        (PROJECT / "README.md", ROW, "settings.md", shared[0]),
+        (PROJECT / "docs" / "operations.md", ROW, "settings.md", shared[0]),
         (PROJECT / ".env.example", ENTRY, "env", shared[1]),
     ):
         text = path.read_text(encoding="utf-8")

@@ -57,7 +57,7 @@ class LivingProject:
         self.run(*(HTTPS_URL if word.startswith("https://") else word for word in command))
 
     def change_engine(self, engine: str) -> None:
-        command = self._documented(self.path / "README.md", "Change the engine", "update")
+        command = self._documented(self.path / "docs" / "engine.md", "Change the engine", "update")
         assert "celery" in " ".join(command)
         self.run(*(word.replace("celery", engine) for word in command))
 

@@ -38,6 +38,6 @@ def test_a_project_links_the_section_of_its_engine(
     engine: str, sources: Path, tmp_path: Path
 ) -> None:
     project = render(sources, {"engine": engine}, tmp_path)
-    readme = (project / "README.md").read_text(encoding="utf-8")
-    links = re.findall(r"https://\S+/docs/GUARANTEES\.md#([\w-]+)", readme)
+    page = (project / "docs" / "engine.md").read_text(encoding="utf-8")
+    links = re.findall(r"https://\S+/docs/GUARANTEES\.md#([\w-]+)", page)
     assert links == [engine]

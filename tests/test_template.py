@@ -40,9 +40,10 @@ MAY_DIFFER_BY_ENGINE = {
     ".env.example",
     "Procfile",
     "Procfile.dev",
-    "README.md",
     "app/engine.py",
     "compose.yaml",
+    "docs/engine.md",
+    "docs/operations.md",
     "pyproject.toml",
     "tests/broker.py",
 }

@@ -90,7 +90,7 @@ REPLACED = {
     ],
     "app/users/services.py": [("import push_webhook", "import greet, push_webhook")],
     "app/settings.py": [(LAST_SETTING, SETTING)],
-    "README.md": [(LAST_ROW, f"{LAST_ROW}| `GREETING` | `Hello` | How to greet. |\n")],
+    "docs/operations.md": [(LAST_ROW, f"{LAST_ROW}| `GREETING` | `Hello` | How to greet. |\n")],
     "app/web/middleware.py": [("Something went wrong. The error has been logged.", "Sorry.")],
     "compose.yaml": [("\nvolumes:\n", SERVER)],
 }

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     ops_token: SecretStr | None = Field(default=None, examples=["change-me"])
     """Bearer token of operators. In development, their endpoints are public if it is not set."""
     api_token: SecretStr | None = Field(default=None, examples=["change-me-too"])
-    """Bearer token for personal data, such as users. In development, as `OPS_TOKEN`."""
+    """Bearer token for personal data. In development, its endpoints are public if it is not set."""
 
     trusted_hosts: Listed[Host] = Field(
         default=[], examples=["api.example.com, *.internal.example.com"]

@@ -1,4 +1,4 @@
-"""Write what README.md and .env.example say of the settings, from the code: make settings."""
+"""Writes the settings into docs/operations.md and .env.example, from the code: `make settings`."""
 
 import re
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from pydantic_settings import BaseSettings
 
 from app import main
 
-# Imported, so that the engine's settings are known as well.
+# Imported, so that the engine's settings are defined too.
 __all__ = ["main"]
 
 PROJECT = Path(__file__).parent.parent
-README = PROJECT / "README.md"
+OPERATIONS = PROJECT / "docs" / "operations.md"
 EXAMPLE = PROJECT / ".env.example"
 
-TABLE_HEAD = "| setting | by default | what it is |\n|---|---|---|\n"
+TABLE_HEAD = "| setting | default | description |\n|---|---|---|\n"
 EXAMPLE_HEAD = """\
-# Copy this file to .env for development; elsewhere, set these as environment variables.
-# What is commented out shows its default, or an example where there is none.
+# For development, copy this file to .env. Elsewhere, set environment variables.
+# Each line shows the default, or an example if there is none.
 """
 
 
 def fields() -> Iterator[tuple[str, FieldInfo]]:
-    """The engine's first: at the end, a project adds its own."""
+    """The engine's settings come first: a project adds its own at the end."""
     for kind in reversed(BaseSettings.__subclasses__()):
         if kind.__module__.startswith("app."):
             for name, field in kind.model_fields.items():
@@ -57,12 +57,12 @@ def example() -> str:
     return EXAMPLE_HEAD + "".join(entries)
 
 
-def readme() -> str:
-    """As it is, but for the table."""
+def operations() -> str:
+    """The page, with a new table."""
     pattern = re.escape(TABLE_HEAD) + r"(\|.*\n)*"
-    return re.sub(pattern, lambda _: table(), README.read_text(encoding="utf-8"))
+    return re.sub(pattern, lambda _: table(), OPERATIONS.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
-    README.write_text(readme(), encoding="utf-8")
+    OPERATIONS.write_text(operations(), encoding="utf-8")
     EXAMPLE.write_text(example(), encoding="utf-8")

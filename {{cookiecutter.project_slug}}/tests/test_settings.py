@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from app.settings import Settings, get_settings
-from scripts.settings import EXAMPLE, README, fields, table
+from scripts.settings import EXAMPLE, OPERATIONS, fields, table
 from scripts.settings import example as settings_example
 from tests.conftest import Environ
 
@@ -195,11 +195,11 @@ def test_every_setting_is_described() -> None:
     assert [name for name, field in fields() if not field.description] == []
 
 
-def test_the_readme_says_what_the_code_does() -> None:
-    assert table() in README.read_text(encoding="utf-8"), "run `make settings`"
+def test_the_table_of_settings_is_up_to_date() -> None:
+    assert table() in OPERATIONS.read_text(encoding="utf-8"), "run `make settings`"
 
 
-def test_the_example_says_what_the_code_does() -> None:
+def test_the_example_is_up_to_date() -> None:
     assert EXAMPLE.read_text(encoding="utf-8") == settings_example(), "run `make settings`"
 
 
