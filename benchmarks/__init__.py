@@ -1,1 +1,1 @@
-"""What a generated service costs, beside the leanest thing that does the same: see README.md."""
+"""Measures what a generated service costs. See README.md."""

@@ -1,11 +1,15 @@
-"""Two things measured in turn: their medians, their spread, and how the one stands to the other."""
+"""Measures the service and its reference in turn: medians, quartiles, ratios and goals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import TypeVar
 
+NO_REFERENCE = "no reference"
+
 Measured = TypeVar("Measured")
+# What one round measures: (name, unit) -> value. The main value comes first and has no name.
+Sample = dict[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
@@ -16,20 +20,20 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """The median, and the quartiles on both sides of it."""
+    """The median and the two quartiles."""
     if len(values) == 1:
         return Spread(values[0], values[0], values[0])
-    low, middle, high = quantiles(values, n=4, method="inclusive")
-    return Spread(low, middle, high)
+    return Spread(*quantiles(values, n=4, method="inclusive"))
 
 
-def percentile(values: Sequence[float], percent: int) -> float:
-    return quantiles(values, n=100, method="inclusive")[percent - 1]
+def percentiles(milliseconds: Sequence[float]) -> Sample:
+    cuts = quantiles(milliseconds, n=100, method="inclusive")
+    return {("p50", "ms"): cuts[49], ("p99", "ms"): cuts[98]}
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Bounds of the median: of the ratio, or of our own figure."""
+    """Bounds of the median: of the ratio, or of the service's own value."""
 
     least: float | None = None
     most: float | None = None
@@ -46,26 +50,28 @@ class Goal:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of a table. Figures of the same position come from the same round."""
+    """One row of a table. Values at the same position come from the same round."""
 
     case: list[str]
     unit: str
     against: str
     ours: list[float]
-    # Empty where there is nothing to compare with: `against` says why.
+    # Empty if there is nothing to compare with; `against` says why.
     reference: list[float] = field(default_factory=list)
     goal: Goal | None = None
-    note: str = ""
 
     @property
     def ratios(self) -> list[float]:
         return [own / other for own, other in zip(self.ours, self.reference, strict=False)]
 
     @property
+    def judged(self) -> list[float]:
+        """The values that the goal is about."""
+        return self.ours if self.goal and self.goal.of == "ours" else self.ratios
+
+    @property
     def is_met(self) -> bool | None:
-        if self.goal is None or (self.goal.of == "ratio" and not self.reference):
-            return None
-        return self.goal.is_met_by(median(self.ratios if self.goal.of == "ratio" else self.ours))
+        return self.goal.is_met_by(median(self.judged)) if self.goal and self.judged else None
 
 
 def alternating(
@@ -80,3 +86,19 @@ def alternating(
         for subject, measured in zip(subjects, found, strict=True):
             measured.append(subject())
     return found
+
+
+def compared(
+    case: Sequence[str],
+    against: str,
+    rounds: int,
+    *subjects: Callable[[], Sample],
+    goal: Goal | None = None,
+    warm_up: bool = True,
+) -> Iterator[Comparison]:
+    """Measures the service and, if given, its reference. One row for each value of a sample."""
+    found = alternating(rounds, *subjects, warm_up=warm_up)
+    for name, unit in found[0][0]:
+        columns = [[sample[name, unit] for sample in samples] for samples in found]
+        names = [name] if name else []
+        yield Comparison([*case, *names], unit, against, *columns, goal=None if name else goal)

@@ -1,4 +1,4 @@
-"""Clients that send their next request when the last one is answered, and time each."""
+"""A load generator: each client sends its next request when the last one is answered."""
 
 import asyncio
 import itertools
@@ -8,31 +8,36 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.machine import OTHERS, on
 
 CLIENTS = 8
 TOKEN = secrets.token_hex()
+# Above this share of a core, the clients are the bottleneck.
+MOST_BUSY = 0.9
 
 
 @dataclass(frozen=True)
 class Load:
     took: float
-    latencies: list[float]
-    # The share of the time in which the clients computed: near 1, it is they who are measured.
-    busy: float
+    computed: float
+    milliseconds: list[float]
     bodies: list[bytes]
 
     @property
     def rate(self) -> float:
-        return len(self.latencies) / self.took
+        assert self.computed < MOST_BUSY * self.took, "the clients are slower than the server"
+        return len(self.milliseconds) / self.took
 
 
 def registrations(count: int) -> list[bytes]:
-    """Requests that register a user each, whom nobody else has registered."""
-    users = ({"email": f"{uuid.uuid4().hex}@example.com", "full_name": "Ada"} for _ in range(count))
-    return [request("POST", "/users", user) for user in users]
+    return [request("POST", "/users", new_user()) for _ in range(count)]
+
+
+def new_user() -> dict[str, str]:
+    return {"email": f"{uuid.uuid4().hex}@example.com", "full_name": "Ada"}
 
 
 def request(method: str, path: str, body: object = None) -> bytes:
@@ -42,8 +47,13 @@ def request(method: str, path: str, body: object = None) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
+def call(url: str, method: str, path: str, body: object = None) -> Any:
+    [answer] = put_load([url], [request(method, path, body)], 1).bodies
+    return json.loads(answer)
+
+
 def put_load(urls: Sequence[str], requests: Sequence[bytes], clients: int = CLIENTS) -> Load:
-    """Send them all, by so many clients at a time, to the servers in turn."""
+    """Sends all requests with that many clients, spread over the servers."""
     with on(OTHERS):
         return asyncio.run(_load(urls, requests, clients))
 
@@ -55,8 +65,8 @@ async def _load(urls: Sequence[str], requests: Sequence[bytes], clients: int) ->
     servers = itertools.islice(itertools.cycle(urls), clients)
     await asyncio.gather(*(_client(url, to_send, answers) for url in servers))
     took, computed = time.perf_counter() - started, time.process_time() - computed
-    latencies, bodies = (list(column) for column in zip(*answers, strict=True))
-    return Load(took, latencies, computed / took, bodies)
+    seconds, bodies = zip(*answers, strict=True)
+    return Load(took, computed, [1000 * each for each in seconds], list(bodies))
 
 
 async def _client(url: str, to_send: Iterator[bytes], answers: list[tuple[float, bytes]]) -> None:
@@ -70,6 +80,6 @@ async def _client(url: str, to_send: Iterator[bytes], answers: list[tuple[float,
         body = await reader.readexactly(length)
         answers.append((time.perf_counter() - sent_at, body))
         if not head.startswith(b"http/1.1 2"):
-            raise RuntimeError(f"refused: {head.decode()}{body.decode()}")
+            raise RuntimeError(f"unexpected response: {head.decode()}{body.decode()}")
     writer.close()
     await writer.wait_closed()

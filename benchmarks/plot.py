@@ -1,7 +1,7 @@
-"""A plot as SVG: a dot for each median, a line from quartile to quartile, and the goals.
+"""A plot as SVG: a dot for each median, a line between the quartiles, and a mark for each goal.
 
-Written by hand: a plotting library would be a hundred megabytes for dots and lines. Its greys and
-colours are read as well on white as on black, because GitHub shows the same file in both modes.
+Written by hand, because a plotting library would be a large dependency for dots and lines. The
+colours are readable on white and on black: GitHub shows the same file in both modes.
 """
 
 from collections.abc import Sequence
@@ -10,62 +10,46 @@ from html import escape
 from benchmarks.comparison import Comparison, spread
 
 ROW, TOP, LEFT, WIDTH, RIGHT = 22, 34, 330, 420, 70
-TEXT, GRID, DOT, MISSED, GOAL = "#768390", "#768390", "#3b82c4", "#d1702b", "#2e9e5b"
-
-
-def has_dot(comparison: Comparison) -> bool:
-    return bool(values_of(comparison))
-
-
-def values_of(comparison: Comparison) -> list[float]:
-    shows_ours = comparison.goal is not None and comparison.goal.of == "ours"
-    return comparison.ours if shows_ours else comparison.ratios
-
-
-def chosen(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """What has a goal; where nothing has, everything."""
-    with_dot = [comparison for comparison in comparisons if has_dot(comparison)]
-    return [comparison for comparison in with_dot if comparison.goal] or with_dot
+TEXT, DOT, MISSED, GOAL = "#768390", "#3b82c4", "#d1702b", "#2e9e5b"
 
 
 def plot(comparisons: Sequence[Comparison]) -> str:
-    rows = chosen(comparisons)
-    goals = {g for row in rows if row.goal for g in (row.goal.least, row.goal.most) if g}
-    ends = [spread(values_of(row)).high for row in rows]
-    most = max([1, *goals, *ends]) * 1.05
-    height = TOP + ROW * len(rows) + 8
+    """Shows the cases that have a goal."""
+    rows = [row for row in comparisons if row.goal and row.judged]
+    goals = [bound for row in rows for bound in bounds(row)]
+    most = max([1, *goals, *(spread(row.judged).high for row in rows)]) * 1.05
+    scale = WIDTH / most
+    width, height = LEFT + WIDTH + RIGHT, TOP + ROW * len(rows) + 8
     unit = "s" if any(row.goal and row.goal.of == "ours" for row in rows) else "of the reference"
     parts = [text(LEFT, 14, unit, "start")]
     for step in ticks(most):
-        parts.append(line(x(step, most), TOP - 6, x(step, most), height - 8, GRID, 0.25))
-        parts.append(text(x(step, most), TOP - 10, f"{step:g}", "middle"))
+        x = LEFT + scale * step
+        parts.append(line(x, TOP - 6, x, height - 8, TEXT, 'stroke-opacity="0.25"'))
+        parts.append(text(x, TOP - 10, f"{step:g}", "middle"))
     for position, row in enumerate(rows):
-        parts += drawn(row, TOP + ROW * position + ROW / 2, most)
-    size = f'width="{LEFT + WIDTH + RIGHT}" height="{height}"'
-    box = f'viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}"'
+        parts += drawn(row, TOP + ROW * position + ROW / 2, scale)
     font = 'font-family="system-ui, sans-serif" font-size="12"'
-    return "\n".join(
-        [f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} {font}>', *parts, "</svg>\n"]
-    )
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>'
+    return "\n".join([opening, *parts, "</svg>\n"])
 
 
-def drawn(row: Comparison, y: float, most: float) -> list[str]:
-    found = spread(values_of(row))
-    colour = MISSED if row.is_met is False else DOT
-    middle = x(found.median, most)
-    parts = [text(LEFT - 10, y + 4, ", ".join(row.case), "end")]
-    if row.goal:
-        for bound in (row.goal.least, row.goal.most):
-            if bound is not None:
-                parts.append(line(x(bound, most), y - 9, x(bound, most), y + 9, GOAL, 1, 2))
-    parts.append(line(x(found.low, most), y, x(found.high, most), y, colour, 1, 2))
-    parts.append(f'<circle cx="{middle:.1f}" cy="{y:g}" r="4" fill="{colour}"/>')
-    parts.append(text(LEFT + WIDTH + 8, y + 4, f"{found.median:.2f}", "start"))
-    return parts
+def bounds(row: Comparison) -> list[float]:
+    return [each for each in (row.goal.least, row.goal.most) if each] if row.goal else []
 
 
-def x(value: float, most: float) -> float:
-    return LEFT + WIDTH * value / most
+def drawn(row: Comparison, y: float, scale: float) -> list[str]:
+    found = spread(row.judged)
+    low, middle, high = (LEFT + scale * each for each in (found.low, found.median, found.high))
+    colour = DOT if row.is_met else MISSED
+    marks = [LEFT + scale * bound for bound in bounds(row)]
+    return [
+        text(LEFT - 10, y + 4, ", ".join(row.case), "end"),
+        *(line(x, y - 9, x, y + 9, GOAL, 'stroke-width="2"') for x in marks),
+        line(low, y, high, y, colour, 'stroke-width="2"'),
+        f'<circle cx="{middle:.1f}" cy="{y:g}" r="4" fill="{colour}"/>',
+        text(LEFT + WIDTH + 8, y + 4, f"{found.median:.2f}", "start"),
+    ]
 
 
 def ticks(most: float) -> list[float]:
@@ -73,11 +57,9 @@ def ticks(most: float) -> list[float]:
     return [round(step * number, 1) for number in range(int(most / step) + 1)]
 
 
-def line(
-    x1: float, y1: float, x2: float, y2: float, colour: str, opacity: float, width: float = 1
-) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, colour: str, stroke: str) -> str:
     ends = f'x1="{x1:.1f}" y1="{y1:g}" x2="{x2:.1f}" y2="{y2:g}"'
-    return f'<line {ends} stroke="{colour}" stroke-opacity="{opacity}" stroke-width="{width}"/>'
+    return f'<line {ends} stroke="{colour}" {stroke}/>'
 
 
 def text(x: float, y: float, content: str, anchor: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run has measured, kept for pages that are written again: it takes long to measure it."""
+"""Keeps what a run has measured, so that the pages can be written again."""
 
 import json
 from dataclasses import asdict
@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmarks.comparison import Comparison, Goal
 from benchmarks.page import Run, Section
-from benchmarks.profiles import Explanation, Profile, Touched, Wait
 
 
 def save(run: Run, file: Path) -> None:
@@ -21,16 +20,7 @@ def load(file: Path) -> Run:
         Section(**{**each, "comparisons": [comparison(row) for row in each["comparisons"]]})
         for each in found["sections"]
     ]
-    return Run(**{**found, "sections": sections, "why": explanation(found["why"])})
-
-
-def explanation(found: dict[str, Any]) -> Explanation:
-    return Explanation(
-        {base: [Profile(**each) for each in parts] for base, parts in found["of_parts"].items()},
-        [Profile(**each) for each in found["of_whole_requests"]],
-        [Wait(**each) for each in found["of_waiting"]],
-        [Touched(**each) for each in found["of_size"]],
-    )
+    return Run(**{**found, "sections": sections})
 
 
 def comparison(row: dict[str, Any]) -> Comparison:

@@ -1,119 +1,135 @@
-"""Who has jobs run, and knows when they were: the service, or the bare engine."""
+"""The service and the bare engine, as something that is sent jobs and notes when they run."""
 
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from checks import UV
 from ports import free_port
-from process import Process
+from process import Process, until
 
-from benchmarks.apps import wait_for_work
+from benchmarks.load import call, put_load, request
 from benchmarks.machine import MEASURED, OTHERS, on
-from benchmarks.notes import Notes, read_notes, size_of
-from benchmarks.services import MeasuredService
+from benchmarks.services import HERE, MeasuredService, wait_for_jobs
 
-HERE = Path(__file__).parent
-LANES = 10
+REQUESTS = 10
 PATIENCE_SECONDS = 60
 
 
-class Sender:
-    def __init__(self, notes: Path, worker: Process, *, can_be_held: bool) -> None:
-        self.notes = notes
-        self.worker = worker
-        self._can_be_held = can_be_held
+@dataclass(frozen=True)
+class Notes:
+    """(sent at, happened at) of each job, as the tasks noted it."""
 
-    def send(self, task: str, count: int, seconds: float, interval: float = 0) -> None:
-        """Return when all have been sent; a worker that is held has started none by then."""
+    started: list[tuple[float, float]]
+    finished: list[tuple[float, float]]
+
+    @property
+    def rate(self) -> float:
+        """Jobs per second, from the first start to the last end."""
+        begin = min(at for _, at in self.started)
+        return len(self.finished) / (max(at for _, at in self.finished) - begin)
+
+    @property
+    def milliseconds_to_start(self) -> list[float]:
+        return [1000 * (at - sent_at) for sent_at, at in self.started]
+
+
+def read_notes(file: Path, skip: int = 0) -> Notes:
+    """Those from the given byte on."""
+    content = file.read_bytes()[skip:] if file.exists() else b""
+    times = {"started": [], "finished": []}
+    for event, sent_at, at in map(str.split, content.decode().splitlines()):
+        times[event].append((float(sent_at), float(at)))
+    return Notes(**times)
+
+
+class Sender:
+    def __init__(self, notes: Path, worker: Process, *, can_hold_worker: bool) -> None:
+        self._notes = notes
+        self._worker = worker
+        self._can_hold_worker = can_hold_worker
+
+    def send(self, count: int, seconds: float) -> None:
+        """Returns when all jobs have been sent. A held worker has started none by then."""
         raise NotImplementedError
 
     def wait(self) -> None:
-        """Until nothing is left to do, be it invisible."""
+        """Waits until nothing is left to do."""
 
-    def run(self, task: str, count: int, seconds: float, interval: float = 0) -> Notes:
-        """Have jobs run, one by one at the interval, or all as soon as all have been sent."""
-        skip = size_of(self.notes)
-        with self._held(is_wanted=not interval):
-            self.send(task, count, seconds, interval)
+    def run(self, count: int, seconds: float, interval: float = 0) -> Notes:
+        """Sends jobs one by one at the interval, or all at once, and waits until all ran."""
+        skip = self._notes.stat().st_size if self._notes.exists() else 0
+        if interval:
+            for _ in range(count):
+                self.send(1, seconds)
+                time.sleep(interval)
+        else:
+            with self._worker_held():
+                self.send(count, seconds)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while len((notes := read_notes(self.notes, skip)).finished) < count:
+        while len((notes := read_notes(self._notes, skip)).finished) < count:
             assert time.monotonic() < deadline, f"{len(notes.finished)} of {count} jobs ran"
             time.sleep(0.02)
         self.wait()
         return notes
 
     @contextmanager
-    def _held(self, *, is_wanted: bool) -> Iterator[None]:
-        if is_wanted and self._can_be_held:
-            self.worker.send_signal(signal.SIGSTOP)
+    def _worker_held(self) -> Iterator[None]:
+        if self._can_hold_worker:
+            self._worker.send_signal(signal.SIGSTOP)
         yield
-        self.worker.send_signal(signal.SIGCONT)
+        self._worker.send_signal(signal.SIGCONT)
 
 
 class ServiceSender(Sender):
     def __init__(self, service: MeasuredService) -> None:
-        has_workers = service.workers is not service.webs
-        super().__init__(service.notes, service.worker, can_be_held=has_workers)
-        self._service = service
+        can_hold = not service.runs_jobs_in_web
+        super().__init__(service.notes, service.worker, can_hold_worker=can_hold)
+        self._url = service.url
 
-    def send(self, task: str, count: int, seconds: float, interval: float = 0) -> None:
-        if interval:
-            for _ in range(count):
-                self._post(task, 1, seconds, is_waited_for=False)
-                time.sleep(interval)
-            return
-        with ThreadPoolExecutor(LANES) as pool:
-            lanes = [
-                pool.submit(self._post, task, count // LANES, seconds, is_waited_for=True)
-                for _ in range(LANES)
-            ]
-        for lane in lanes:
-            lane.result()
-
-    def _post(self, task: str, count: int, seconds: float, *, is_waited_for: bool) -> None:
-        batch = {"task": task, "count": count, "seconds": seconds, "is_waited_for": is_waited_for}
-        status, answer = self._service.call("POST", "/probes", batch)
-        assert status == 202, answer
+    def send(self, count: int, seconds: float) -> None:
+        requests = min(count, REQUESTS)
+        batch = request("POST", "/probes", {"count": count // requests, "seconds": seconds})
+        put_load([self._url], [batch] * requests, requests)
+        until("sent jobs", PATIENCE_SECONDS, lambda: not call(self._url, "GET", "/sending"))
 
     def wait(self) -> None:
-        wait_for_work(self._service.urls[0])
+        wait_for_jobs(self._url)
 
 
 class BareSender(Sender):
-    """A worker of the engine's own, in the environment of the service, and who sends to it."""
+    """A plain worker of the engine, and a process that sends to it."""
 
-    def __init__(self, engine: str, beside: MeasuredService, **settings: str) -> None:
+    def __init__(self, engine: str, beside: MeasuredService) -> None:
         notes = beside.directory / "bare-notes"
-        port = str(free_port())
-        own = {"PROBE_NOTES": str(notes), "PYTHONPATH": str(HERE), "PORT": port}
-        # In the same Redis, but not in the service's database of it.
+        own = {"PROBE_NOTES": str(notes), "PYTHONPATH": str(HERE), "PORT": str(free_port())}
+        # On the same Redis, in another database.
         own["REDIS_URL"] = beside.environment["REDIS_URL"].removesuffix("0") + "1"
         self._command = [UV, "run", "python", "-m", f"bare.{engine}"]
-        self._environment = beside.environment | own | settings
+        self._environment = beside.environment | own
         work = f"{' '.join(self._command)} work"
         worker = Process("bare-worker", work, beside.directory, self._environment)
-        super().__init__(notes, worker, can_be_held=beside.workers is not beside.webs)
+        super().__init__(notes, worker, can_hold_worker=not beside.runs_jobs_in_web)
 
     @staticmethod
     def exists(engine: str) -> bool:
         return (HERE / "bare" / f"{engine}.py").exists()
 
-    def send(self, task: str, count: int, seconds: float, interval: float = 0) -> None:
+    def send(self, count: int, seconds: float) -> None:
         assert self._sender.stdin
         assert self._sender.stdout
-        print(task, count, seconds, interval, file=self._sender.stdin, flush=True)
+        print(count, seconds, file=self._sender.stdin, flush=True)
         said = self._sender.stdout.readline()
         assert said == "sent\n", f"the bare engine did not send: {said}"
 
     @contextmanager
     def running(self) -> Iterator[None]:
         with on(MEASURED):
-            self.worker.start()
+            self._worker.start()
         with on(OTHERS):
             self._sender = subprocess.Popen(
                 [*self._command, "send"],
@@ -127,4 +143,4 @@ class BareSender(Sender):
             yield
         finally:
             self._sender.communicate()
-            self.worker.stop()
+            self._worker.stop()

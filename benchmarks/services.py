@@ -1,118 +1,140 @@
-"""What is measured: a rendered service as it runs in production, and the lean app beside it."""
+"""A rendered service as it runs in production, and the lean app beside it."""
 
-import signal
+import runpy
+import sqlite3
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from checks import UV
 from ports import free_port
-from postgres import PostgreSQL, execute
+from postgres import ServiceOnPostgreSQL, execute
+from process import Process, until
 from service import Service
+from template import ROOT
 
-from benchmarks.load import TOKEN
+from benchmarks.load import TOKEN, call
 from benchmarks.machine import MEASURED, OTHERS, on
 
-PRODUCTION = {
+HERE = Path(__file__).parent
+MANY = runpy.run_path(str(ROOT / "tests" / "faults" / "probe" / "many.py"))["MANY"]
+SETTINGS = {
     "ENVIRONMENT": "production",
     "TRUSTED_HOSTS": "127.0.0.1",
     "API_TOKEN": TOKEN,
     "OPS_TOKEN": TOKEN[::-1],
+    # A million rows take longer to insert than a statement may take in production,
+    # and pruning them would disturb what is measured.
+    "DATABASE_STATEMENT_SECONDS": "600",
+    "JOBS_RETENTION_DAYS": "365",
 }
-DURABLE = {
-    "sqlite": "SQLite: WAL, synchronous=FULL",
-    "postgresql": "PostgreSQL: fsync=on, synchronous_commit=on",
+# What the database would otherwise do on its own in the next minutes.
+TIDY = {
+    "sqlite": ["PRAGMA wal_checkpoint(TRUNCATE)"],
+    "postgresql": ["VACUUM (ANALYZE) jobs", "CHECKPOINT"],
 }
-REDIS = "Redis: appendonly yes, appendfsync everysec"
-# A million rows are not filled in within the time that a statement has in production.
-PATIENT = {"DATABASE_STATEMENT_SECONDS": "600"}
 
 
 class MeasuredService(Service):
-    """On a database that syncs to the disk, and with workers that can be held."""
+    """With a core of its own, unless it has several web processes."""
 
-    def __init__(
-        self, project: Path, directory: Path, *, is_pinned: bool = True, **options: object
-    ) -> None:
-        self._closing = ExitStack()
-        self._cores = MEASURED if is_pinned else MEASURED | OTHERS
+    def __init__(self, project: Path, directory: Path, webs: int) -> None:
+        self._cores = MEASURED if webs == 1 else MEASURED | OTHERS
         with on(OTHERS):
-            super().__init__(project, directory, **options, **PRODUCTION, **PATIENT)
-        self.run("alembic", "upgrade", "head")
-
-    def _open_database(self) -> str:
-        if not self.project.name.endswith("postgresql"):
-            self._closing.callback(lambda: self._database.communicate())
-            return super()._open_database()
-        # That of the project's tests is quick, and forgets what it was told when it is killed.
-        postgres = PostgreSQL(self.project, self.environment)
-        self._closing.callback(postgres.remove)
-        self._closing.callback(postgres.stop, signal.SIGINT)
-        postgres.start()
-        return postgres.url
+            super().__init__(project, directory, webs=webs, **SETTINGS)
+        migrate = [UV, "run", "alembic", "upgrade", "head"]
+        subprocess.run(
+            migrate, cwd=project, env=self.environment, check=True, stderr=subprocess.DEVNULL
+        )
 
     def start(self) -> None:
-        self.start_broker()
-        with on(self._cores):
-            super().start()
-
-    def start_broker(self) -> None:
         if self.broker and not self.broker.is_running:
             with on(OTHERS):
                 self.broker.start()
-
-    def stop(self) -> None:
-        for process in self.processes:
-            process.stop()
-        self._closing.close()
-
-    def run(self, *command: str) -> str:
-        """In the project, with its environment; what it logs is of interest if it fails."""
-        done = subprocess.run(
-            [UV, "run", *command],
-            cwd=self.project,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        with on(self._cores):
+            super().start()
 
     @property
-    def durability(self) -> str:
-        """What survives a loss of power; nothing of it is set for the measurement."""
-        kind = self.environment["DATABASE_URL"].partition(":")[0].partition("+")[0]
-        return "; ".join([DURABLE[kind], *([REDIS] if self.broker else [])])
+    def url(self) -> str:
+        return self.urls[0]
 
-    def lean_database(self) -> str:
-        """Another one, on the same server or the same disk."""
-        url, name = self.environment["DATABASE_URL"], f"lean{free_port()}"
-        if url.startswith("sqlite"):
-            return f"sqlite:///{self.directory}/{name}.db"
-        execute(self, f"CREATE DATABASE {name}")
-        return f"{url.rpartition('/')[0]}/{name}"
+    @property
+    def runs_jobs_in_web(self) -> bool:
+        return self.workers is self.webs
+
+    def execute(self, statement: str) -> None:
+        file = self.environment["DATABASE_URL"].partition(":///")[2]
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=60)) as connection:
+            connection.execute(statement)
+
+    def fill(self, rows: int) -> None:
+        """Inserts that many finished jobs."""
+        database = self.project.name.rpartition("-")[2]
+        for statement in (MANY[database].replace(":n", str(rows)), *TIDY[database]):
+            self.execute(statement)
+
+    def other_database(self) -> str:
+        """On the same disk."""
+        return f"sqlite:///{self.directory}/lean.db"
+
+
+class MeasuredOnPostgreSQL(MeasuredService, ServiceOnPostgreSQL):
+    """Not on the server of the project's tests, which does not sync to the disk."""
+
+    def execute(self, statement: str) -> None:
+        execute(self, statement)
+
+    def other_database(self) -> str:
+        """On the same server."""
+        self.execute("CREATE DATABASE lean")
+        return f"{self.environment['DATABASE_URL'].rpartition('/')[0]}/lean"
 
 
 @contextmanager
-def resting(project: Path, **options: object) -> Iterator[MeasuredService]:
-    """Its database and its broker run, and nothing of its own."""
+def running(project: Path, *, webs: int = 1, has_workers: bool = True) -> Iterator[MeasuredService]:
+    is_postgresql = project.name.endswith("postgresql")
+    kind = MeasuredOnPostgreSQL if is_postgresql else MeasuredService
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        service = MeasuredService(project, Path(directory), **options)
+        service = kind(project, Path(directory), webs)
+        if not has_workers and not service.runs_jobs_in_web:
+            service.workers = []
         try:
-            service.start_broker()
+            service.start()
             yield service
         finally:
             service.stop()
 
 
 @contextmanager
-def running(
-    project: Path, *, start_workers: bool = True, **options: object
-) -> Iterator[MeasuredService]:
-    with resting(project, **options) as service:
-        if not start_workers and service.workers is not service.webs:
-            service.workers = []
-        service.start()
-        yield service
+def lean_app(beside: MeasuredService) -> Iterator[str]:
+    """Runs the lean app in the same environment, on a database of its own. Yields its URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    serve = f"uv run uvicorn --app-dir {HERE} bare.lean:app --port {port} --no-access-log"
+    environment = beside.environment | {"DATABASE_URL": beside.other_database()}
+    process = Process("lean", serve, beside.directory, environment)
+    try:
+        with on(MEASURED):
+            process.start()
+        until("lean app", 60, lambda: answers(url))
+        yield url
+    finally:
+        process.stop()
+
+
+def answers(url: str) -> bool:
+    with suppress(OSError):
+        return call(url, "GET", "/cpu") is not None
+    return False
+
+
+def wait_for_jobs(url: str) -> float:
+    """Waits until no job is open. Returns how many seconds that took."""
+    started = time.perf_counter()
+    while call(url, "GET", "/open"):
+        # To ask more often would be work for the process that is measured.
+        time.sleep(0.05)
+    return time.perf_counter() - started

@@ -1,10 +1,10 @@
-"""Say what to do next. The project is complete and correct without this file."""
+"""Says what to do next. The project is complete and correct without this file."""
 
 import contextlib
 from pathlib import Path
 
-# Folders whose files depend on an answer. Only these: with --overwrite-if-exists the
-# project may hold empty folders of the user's, or git's.
+# The only folders that an answer can leave empty. With --overwrite-if-exists the project may
+# hold other empty folders, which belong to the user or to git.
 for folder in (".github/workflows", ".github"):
     with contextlib.suppress(OSError):
         Path(folder).rmdir()
@@ -12,6 +12,7 @@ for folder in (".github/workflows", ".github"):
 print(f"""
 Next:
   cd {Path.cwd().name}
-  make dev
-  uv run pytest
+  git init -b main && git add . && git commit -m "Start"   # updates need git
+  make dev                                                 # http://127.0.0.1:8000/docs
+  make test
 """)

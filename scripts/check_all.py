@@ -1,4 +1,4 @@
-"""Render every engine x database, install it, and run its linters, type checker and tests."""
+"""Renders every engine x database, installs it, and runs its linters, type checker and tests."""
 
 import shutil
 import sys
@@ -11,7 +11,7 @@ from progress import print_table
 from template import ROOT, combinations, copy_sources, memoise_jinja, render
 
 BUILD = ROOT / "build" / "check"
-AT_ONCE = 2  # each has servers and workers of its own
+AT_ONCE = 2  # each starts its own servers and workers
 
 Outcome = dict[str, str]
 

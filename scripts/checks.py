@@ -1,4 +1,4 @@
-"""What a generated project has to pass, and how to run it there."""
+"""The checks that a rendered project must pass, and how to run them."""
 
 import os
 import shutil
@@ -7,24 +7,26 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-# `uv run` tells its children where it is.
-UV = shutil.which(os.environ.get("UV", "uv")) or sys.exit("there is no uv: use make, or install it")
+# `uv run` passes its own path to its children.
+UV = shutil.which(os.environ.get("UV", "uv")) or sys.exit(
+    "uv is not installed: use make, which installs it"
+)
 
 CHECKS = {
     "install": [UV, "sync", "--quiet"],
     "lint": [UV, "run", "ruff", "check"],
     "format": [UV, "run", "ruff", "format", "--check"],
     "types": [UV, "run", "mypy"],
-    "tests": [UV, "run", "pytest"],
+    "tests": [UV, "run", "pytest", "-m", ""],  # all of them
 }
 
-# What the environment says of this repository's own virtual environment and test run.
+# Variables that belong to this repository's virtual environment and test run.
 OURS = ("VIRTUAL_ENV", "UV_PROJECT_", "UV_RUN_", "PYTHON", "PYTEST", "COV_")
 
 
 def environment(**extra: str) -> dict[str, str]:
     theirs = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    # The project's own scripts say `uv`, wherever ours came from.
+    # The project's scripts run `uv`, wherever ours is installed.
     path = os.pathsep.join([theirs["PATH"], str(Path(UV).parent)])
     return theirs | {"PATH": path} | extra
 

@@ -1,4 +1,4 @@
-"""Render a service, start it, give it a user, and watch the user's jobs.
+"""Renders a service, starts it, creates a user and waits until the user's jobs have succeeded.
 
 demo.py ENGINE DATABASE [FOLDER]
 """
@@ -22,7 +22,7 @@ from ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 90
-# No proxy stands between us and our own machine.
+# Requests to this machine must not go through a proxy.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -30,7 +30,7 @@ Service = subprocess.Popen[bytes]
 
 
 class Failure(Exception):
-    """Told to the user as it is."""
+    """Its text is shown to the user."""
 
 
 def say(text: str) -> None:
@@ -46,7 +46,7 @@ def render(project: Path, engine: str, database: str) -> None:
 
 
 def own_settings(database: str) -> dict[str, str]:
-    """Servers of its own, on free ports, and nothing of what the user's environment says."""
+    """Private servers on free ports, whatever the user's environment contains."""
     database_url = {
         "sqlite": "sqlite:///app.db",
         "postgresql": f"postgresql://app:app@127.0.0.1:{free_port()}/app",
@@ -66,7 +66,7 @@ def own_settings(database: str) -> dict[str, str]:
 def call(method: str, url: str, body: dict[str, str] | None = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - our own
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - our own URL
     try:
         with OPENER.open(request, timeout=10) as response:
             return response.status, json.load(response)
@@ -76,7 +76,7 @@ def call(method: str, url: str, body: dict[str, str] | None = None) -> tuple[int
 
 @contextmanager
 def running(project: Path, log: Path, settings: dict[str, str]) -> Iterator[Service]:
-    """`make dev`, in a process group of its own."""
+    """Runs `make dev` in its own process group."""
     with log.open("wb") as output:
         service = subprocess.Popen(
             ["make", "dev"],
@@ -100,16 +100,16 @@ def stop(service: Service) -> None:
         service.wait(PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(service.pid, signal.SIGKILL)
-        raise Failure("it did not stop when asked to") from None
+        raise Failure("the service did not stop after SIGTERM") from None
 
 
 def wait_until(what: str, service: Service, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if service.poll() is not None:
-            raise Failure(f"it ended by itself (exit status {service.returncode})")
+            raise Failure(f"the service ended with exit status {service.returncode}")
         if time.monotonic() > deadline:
-            raise Failure(f"no {what} within {PATIENCE_SECONDS} s")
+            raise Failure(f"timed out after {PATIENCE_SECONDS} s, waiting for {what}")
         time.sleep(0.05)
 
 
@@ -131,7 +131,7 @@ def register_user(base: str) -> dict[str, Any]:
 
 
 def has_succeeded(base: str, job: dict[str, Any]) -> bool:
-    """Prints each status once, as it is first seen."""
+    """Prints each status when it is first seen."""
     code, now = call("GET", base + job["url"])
     if code != 200:
         raise Failure(f"GET {job['url']} answered {code}: {now}")
@@ -157,7 +157,7 @@ def main(engine: str, database: str, folder: str = str(ROOT / "build")) -> None:
     project = Path(folder) / f"demo-{engine}-{database}"
     say(f"Rendering {project}")
     render(project, engine, database)
-    say("Installing what it needs: uv sync")
+    say("Installing its dependencies: uv sync")
     subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
 
     log, settings = project / "demo.log", own_settings(database)
@@ -174,5 +174,5 @@ def main(engine: str, database: str, folder: str = str(ROOT / "build")) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is stopped
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the service is stopped
     main(*sys.argv[1:])

@@ -1,16 +1,16 @@
-"""Free ports, for servers of our own."""
+"""Free ports for private servers."""
 
 import secrets
 import socket
 from contextlib import suppress
 
-# Systems lend higher ones to outgoing connections, any of which could take a port
-# between our choice and the server's start.
-NEVER_LENT = range(10_000, 32_768)
+# Operating systems use higher ports for outgoing connections. One of these could take a port
+# after it is chosen and before the server starts.
+NOT_EPHEMERAL = range(10_000, 32_768)
 
 
 def free_port() -> int:
     while True:
-        port = secrets.choice(NEVER_LENT)
+        port = secrets.choice(NOT_EPHEMERAL)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port

@@ -1,4 +1,4 @@
-"""A bar and a table for the terminal."""
+"""A progress bar and a table for the terminal."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ WIDTH = 30
 
 
 def show_bar(done: int, total: int, what: str) -> None:
-    """On a terminal the bar moves; in a log each tenth is one line."""
+    """On a terminal the bar moves. In a log, each tenth is a line."""
     filled = WIDTH * done // total
     bar = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {done}/{total} {what}"
     if sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""Release the template, so that projects can update to it.
+"""Releases the template, so that projects can update to it.
 
 python scripts/release.py v1.2.3    stamp the version, date the CHANGELOG, commit and tag
 python scripts/release.py --check   fail if stamp, tags and CHANGELOG disagree
@@ -17,7 +17,7 @@ COPIER = ROOT / "copier.yml"
 PYPROJECT = ROOT / "pyproject.toml"
 CHANGELOG = ROOT / "CHANGELOG.md"
 
-# copier orders tags as PEP 440 does; with these alone, so does everybody.
+# copier orders tags by PEP 440. Tags of this form have the same order for every tool.
 VERSION = r"v(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)"
 SECTION = re.compile(
     rf"^## ({VERSION}) \((not released|\d{{4}}-\d\d-\d\d)\)\n(.*?)(?=^## |\Z)", re.M | re.S
@@ -37,7 +37,7 @@ def order(version: str) -> list[int]:
 
 
 def versions(tags: str) -> list[str]:
-    """Oldest first; tags that are no versions are not ours."""
+    """Oldest first, without tags that are not versions."""
     return sorted(filter(re.compile(VERSION).fullmatch, tags.split()), key=order)
 
 
@@ -53,24 +53,24 @@ def stamp() -> str:
 def replace(file: Path, pattern: str, new: str) -> None:
     text, count = re.subn(pattern, new, file.read_text(encoding="utf-8"), count=1, flags=re.M)
     if count != 1:
-        sys.exit(f"{file.name} has no line like {pattern}")
+        sys.exit(f"no line of {file.name} matches {pattern}")
     file.write_text(text, encoding="utf-8", newline="\n")
 
 
 def refusal(version: str) -> str | None:
-    """Why this cannot be released now."""
+    """The reason why this version cannot be released now, if there is one."""
     if not re.fullmatch(VERSION, version):
-        return f"{version!r} is no version: write it like v1.2.3"
+        return f"{version!r} is not a version like v1.2.3"
     released = versions(git("tag", "--list"))
     if released and order(version) <= order(released[-1]):
         return f"{version} is not newer than {released[-1]}"
     if git("status", "--porcelain"):
-        return "there are changes that are not committed"
+        return "there are uncommitted changes"
     top = next(iter(sections()), ("", "", ""))
     if top[:2] != (version, PENDING):
-        return f"CHANGELOG.md does not begin with a section `## {version} ({PENDING})`"
+        return f"the first section of CHANGELOG.md is not `## {version} ({PENDING})`"
     if not top[2].strip():
-        return f"CHANGELOG.md does not say what {version} changes in a project"
+        return f"the section of {version} in CHANGELOG.md is empty"
     return None
 
 
@@ -89,7 +89,7 @@ def release(version: str) -> None:
 
 
 def disagreements() -> list[str]:
-    """Between releases the stamp is the last one's: projects made then can update to the next."""
+    """Between releases the stamp stays the last version, so that new projects can update."""
     stamped, tags = stamp(), versions(git("tag", "--list"))
     written = [version for version, _, _ in sections()]
     dated = [version for version, date, _ in sections() if date != PENDING]
@@ -97,22 +97,22 @@ def disagreements() -> list[str]:
     released = tags or dated[::-1]  # a shallow clone has no tags
     newest, here = released[-1:], versions(git("tag", "--points-at", "HEAD"))
     checks = {
-        f"pyproject.toml does not have the version of the stamp, {stamped}": (
+        f"the version in pyproject.toml is not the stamp {stamped}": (
             f'\nversion = "{stamped.removeprefix("v")}"\n' in PYPROJECT.read_text(encoding="utf-8")
         ),
-        "CHANGELOG.md does not have its versions in order, the newest first": (
+        "the versions in CHANGELOG.md are not in order, newest first": (
             written == sorted(written, key=order, reverse=True)
         ),
-        "CHANGELOG.md has a section that is not released, and is not the first": (
+        "CHANGELOG.md has an unreleased section that is not the first": (
             pending in ([], written[:1])
         ),
-        f"the newest tag is {newest}, the newest date of CHANGELOG.md {dated[:1]}": (
+        f"the newest tag is {newest}, the newest release in CHANGELOG.md {dated[:1]}": (
             newest == dated[:1]
         ),
-        f"the stamp is {stamped}: neither the last release nor the one to come": (
+        f"the stamp {stamped} is neither the last release nor the next one": (
             [stamped] in (newest, pending)
         ),
-        f"the stamp is {stamped}, and the tag of this commit {here}": here in ([], [stamped]),
+        f"the stamp is {stamped}, but the tag of this commit is {here}": here in ([], [stamped]),
     }
     return [problem for problem, is_fine in checks.items() if not is_fine]
 

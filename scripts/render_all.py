@@ -1,4 +1,4 @@
-"""Write the project of every combination of answers: python scripts/render_all.py OUT"""
+"""Renders every combination of answers: python scripts/render_all.py OUT"""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ def make_room(output: Path, combos: list[dict[str, str]]) -> None:
         if not project.exists():
             continue
         if not (project / ".copier-answers.yml").exists():
-            sys.exit(f"{project} is in the way, and is no project of ours")
+            sys.exit(f"{project} exists and was not written by this script")
         shutil.rmtree(project)
 
 

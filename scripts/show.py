@@ -1,7 +1,7 @@
-"""Show in README.md what a user gets, from real runs.
+"""Writes the sessions that README.md shows, from real runs.
 
-python scripts/show.py           write it
-python scripts/show.py --check   fail if questions or tree are stale (a demo's ids differ)
+python scripts/show.py           write them
+python scripts/show.py --check   fail if the questions or the tree are stale (each demo differs)
 """
 
 import re
@@ -14,11 +14,11 @@ from checks import environment
 from template import ROOT, copy_sources
 
 README = ROOT / "README.md"
-ANSWERS = ("Orders", "", "", "", "", "2", "2", "", "")
+ANSWERS = ("Orders", "", "", "2", "2", "", "", "", "")
 
 
 def questions(folder: Path) -> str:
-    """A session as the terminal shows it: what is typed stands where it was typed."""
+    """A session as the terminal shows it, with the typed answers."""
     sources = copy_sources(folder / "template")
     run = subprocess.run(
         ["cookiecutter", str(sources), "--default-config", "--output-dir", str(folder)],
@@ -29,23 +29,22 @@ def questions(folder: Path) -> str:
         check=True,
     )
     typed = iter(ANSWERS)
-    said = re.sub(r"\): (?=\S| |$)", lambda _: f"): {next(typed)}\n", run.stdout, flags=re.M)
-    lines = [line.rstrip().removeprefix("  ") for line in said.splitlines()]
+    output = re.sub(r"\): (?=\S| |$)", lambda _: f"): {next(typed)}\n", run.stdout, flags=re.M)
+    lines = [line.rstrip().removeprefix("  ") for line in output.splitlines()]
     start = "$ uvx cookiecutter gh:fastapi-jobs/cookiecutter-fastapi-jobs"
     return "\n".join([start, *filter(None, lines)])
 
 
 def tree(folder: Path) -> list[str]:
-    """The top, and the folders of app/."""
-    top = sorted(folder.iterdir(), key=lambda path: (path.is_file(), path.name))
+    """The folders, those of app/, and the visible files."""
     lines = []
-    for path in top:
-        last = path == top[-1]
-        lines.append(f"{'└── ' if last else '├── '}{path.name}{'/' if path.is_dir() else ''}")
+    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+        lines.append(f"├── {path.name}/")
         if path.name == "app":
-            inside = sorted(inner.name for inner in path.iterdir() if inner.is_dir())
-            lines += [f"│   ├── {name}/" for name in inside[:-1]] + [f"│   └── {inside[-1]}/"]
-    return lines
+            rooms = sorted(inner.name for inner in path.iterdir() if inner.is_dir())
+            lines += [f"│   ├── {name}/" for name in rooms[:-1]] + [f"│   └── {rooms[-1]}/"]
+    files = sorted(path.name for path in folder.glob("[!.]*") if path.is_file())
+    return [*lines, f"└── {', '.join(files)}"]
 
 
 def demo(folder: Path) -> str:
@@ -66,7 +65,7 @@ def main(folder: Path) -> None:
     readme = shown("questions", questions(folder), before)
     readme = shown("tree", "\n".join(["orders/", *tree(folder / "orders")]), readme)
     if is_check and readme != before:
-        sys.exit("README.md shows what is no more: run `make docs`")
+        sys.exit("README.md is stale: run `make docs`")
     if not is_check:
         README.write_text(shown("demo", demo(folder), readme), encoding="utf-8", newline="\n")
 

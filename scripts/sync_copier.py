@@ -1,8 +1,8 @@
-"""Write copier.yml from cookiecutter.json and the rules in hooks/pre_gen_project.py.
+"""Writes copier.yml from cookiecutter.json and the rules in hooks/pre_gen_project.py.
 
-Before that, tell these rules which packages a project may depend on.
+Before that, writes into these rules the packages that a project may depend on.
 
-python scripts/sync_copier.py           write them
+python scripts/sync_copier.py           write both files
 python scripts/sync_copier.py --check   fail if one is stale
 """
 
@@ -28,7 +28,7 @@ INCLUDE_FOLDERS = ("__engine", "__database", "__license")
 
 
 def dependencies() -> set[str]:
-    """Of every project that can be rendered."""
+    """The dependencies of all projects that can be rendered."""
     texts = [ROOT / "{{cookiecutter.project_slug}}" / "pyproject.toml"]
     texts += ROOT.glob("templates/*/*/*dependencies.txt")
     return {name for path in texts for name in DEPENDENCY.findall(path.read_text(encoding="utf-8"))}
@@ -44,7 +44,7 @@ def quoted(value: object) -> str:
 
 
 def computed(name: str) -> str:
-    """copier allows no question whose name begins with an underscore."""
+    """In copier, the name of a question cannot begin with an underscore."""
     return "computed_" + name.removeprefix("__")
 
 
@@ -61,7 +61,7 @@ def settings() -> list[str]:
         '_templates_suffix: ""',
         "_envops:",
         *(f"  {name}: {quoted(value)}" for name, value in environment.items()),
-        "_exclude:  # or it would be made, and stay empty",
+        "_exclude:  # otherwise copier leaves an empty folder",
         "  - \"{% if ci != 'github' %}.github{% endif %}\"",
         "",
     ]
@@ -106,7 +106,7 @@ def namespace() -> list[str]:
     pairs = ", ".join(f"{name!r}: {source}" for name, source in names.items())
     value = quoted("{{ {" + pairs + "} | tojson }}")
     return [
-        "# What the template reads: the name that cookiecutter gives its answers.",
+        "# The template reads its answers by the name that cookiecutter gives them.",
         "cookiecutter:",
         "  type: json",
         "  when: false",
@@ -126,7 +126,7 @@ def copier_yml() -> str:
 
 
 if __name__ == "__main__":
-    # In this order: copier.yml has the rules of the hook.
+    # In this order, because copier.yml contains the rules of the hook.
     for target, text_of in ((HOOK, hook_py), (COPIER, copier_yml)):
         if "--check" not in sys.argv:
             target.write_text(text_of(), encoding="utf-8", newline="\n")

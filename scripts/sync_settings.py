@@ -1,6 +1,6 @@
-"""Write what the template says of the settings, from the code of the projects that it makes.
+"""Writes the lists of settings in the template from the code of rendered projects.
 
-Whether that is stale is for the projects' own tests to say.
+The tests of the projects fail if these lists are stale.
 """
 
 import re
@@ -26,12 +26,12 @@ def stub(kind: str, fragment: str) -> str:
 
 
 def read(engine: str, database: str, sources: Path, folder: Path) -> tuple[Blocks, Blocks]:
-    """The rows of the README and the entries of the example, as the code has them."""
+    """The rows of the README and the entries of .env.example, generated from the code."""
     answers = {"engine": engine, "database": database, "project_slug": SLUG}
     project = render(sources, answers, folder / f"{engine}-{database}")
     command = [UV, "run", "--quiet", "--no-dev", "python", "-m", "scripts.settings"]
     if subprocess.run(command, cwd=project, env=environment()).returncode:
-        sys.exit(f"the settings of {engine} with {database} cannot be read")
+        sys.exit(f"cannot read the settings of {engine} with {database}")
     texts = (project / name for name in ("docs/operations.md", ".env.example"))
     operations, example = (path.read_text(encoding="utf-8") for path in texts)
     slug = "{{ cookiecutter.project_slug }}"

@@ -1,4 +1,4 @@
-"""The template as the scripts and the tests see it: its answers, and how to render it."""
+"""The template for scripts and tests: its questions, and how to render it."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ def name_of(answers: dict[str, str]) -> str:
 
 
 def copy_sources(target: Path) -> Path:
-    """Without .git, or copier clones it and takes the newest tag instead of the working tree."""
+    """Without .git, because copier would clone it and use the newest tag, not the working tree."""
     target.mkdir(parents=True)
     for source in SOURCES:
         if (ROOT / source).is_dir():
@@ -40,7 +40,7 @@ def copy_sources(target: Path) -> Path:
 
 
 def memoise_jinja() -> None:
-    """Each render makes a new environment, and most of its time goes into compiling again."""
+    """Each render creates a new environment, and spends most of its time on compiling again."""
     compile_now = jinja2.Environment.compile
     compiled: dict[tuple[Any, ...], Any] = {}
 
@@ -55,13 +55,13 @@ def memoise_jinja() -> None:
 
 
 def render(sources: Path, answers: dict[str, str], output: Path) -> Path:
-    """What `cookiecutter` writes for these answers, without a process for each of its hooks."""
+    """Writes what `cookiecutter` writes for these answers, without starting its hooks."""
     project = Path(
         cookiecutter(
             str(sources),
             no_input=True,
             accept_hooks=False,
-            # The user's own configuration would change answers, and be written to.
+            # The user's own configuration would change answers, and would be changed.
             default_config={"replay_dir": str(sources.parent / "replays")},
             extra_context={"project_slug": name_of(answers), **answers},
             output_dir=str(output),

@@ -1,23 +1,45 @@
-"""A copy of the template to render from, and git's copy of it for the tools that clone."""
+"""Copies of the template to render from, and the summary of what a test run left out."""
 
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from servers import LEFT_OUT
 from template import copy_sources, memoise_jinja
 
 memoise_jinja()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: the tests of a service wait for it now and then."""
+    """One more than there are cores, because tests of a service also wait for it."""
     return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that in the end no core waits for another's."""
+    """Long tests start first, so that all cores finish at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    left_out = Counter(
+        f"skipped: {report.longrepr[2].removeprefix('Skipped: ')}"
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    left_out.update(
+        value
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == LEFT_OUT
+    )
+    if left_out:
+        terminalreporter.section("left out on this machine", yellow=True, bold=True)
+    for reason, tests in sorted(left_out.items()):
+        terminalreporter.line(f"{tests} {'test' if tests == 1 else 'tests'} {reason}", yellow=True)
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +59,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment in which no tool finds, or leaves, anything of the user's."""
+    """An environment in which no tool reads or writes the files of the user."""
     path = tmp_path_factory.mktemp("home")
     return os.environ | {
         "HOME": str(path),

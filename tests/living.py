@@ -1,4 +1,4 @@
-"""A project that lives on: made by a tool, committed, updated, moved to another engine."""
+"""A project over time: made by a tool, committed, updated, moved to another engine."""
 
 import re
 import shlex
@@ -20,12 +20,12 @@ CREATE = {
         *["--extra-context", '{"project_slug": "orders"}'],
     ],
 }
-# What cookiecutter has made, copier keeps up to date.
+# copier updates what cookiecutter has made.
 MANAGER = {"cookiecutter": "copier", "copier": "copier", "cruft": "cruft"}
 
 
 def commands(readme: Path, heading: str) -> list[list[str]]:
-    """What a section tells the user to type; `uvx` would fetch what is installed here already."""
+    """The commands of a section, without `uvx`: the tools are installed here."""
     section = readme.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
     whole_lines = section.partition("\n## ")[0].replace("\\\n", "")
     lines = re.findall(r"^\$ uvx (.*)$", whole_lines, re.MULTILINE)

@@ -1,8 +1,8 @@
-// Prints what mermaid cannot parse of the diagrams in the files that are named.
+// Prints an error for each diagram in the given files that mermaid cannot parse.
 import { readFileSync } from "node:fs";
 import { Window } from "happy-dom";
 
-// mermaid looks for a browser's when it is loaded.
+// mermaid expects a browser's window and document when it is loaded.
 globalThis.window = new Window();
 globalThis.document = window.document;
 const { default: mermaid } = await import("mermaid");

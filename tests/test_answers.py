@@ -1,16 +1,17 @@
-"""A bad answer: the same verdict by each tool, one clear line, and nothing written."""
+"""Every tool refuses an invalid answer with one clear line, and writes nothing."""
 
 import itertools
 import json
 import re
 import runpy
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
-from template import ROOT, combinations, name_of, render
+from template import ROOT, SPEC, combinations, name_of, render
 
 RULES = runpy.run_path(str(ROOT / "hooks" / "pre_gen_project.py"))["RULES"]
 TOOLS = ["cookiecutter", "copier", "cruft"]
@@ -20,13 +21,13 @@ REFUSED = {
     "slug that nests": ("project_slug", "a/b"),
     "slug that nests deeper": ("project_slug", "a/b/c"),
     "slug with space and capitals": ("project_slug", "My App"),
-    "slug with an option's hyphen": ("project_slug", "-x"),
+    "slug that begins with a hyphen": ("project_slug", "-x"),
     "slug with two hyphens": ("project_slug", "a--b"),
     "slug of 80 characters": ("project_slug", "a" * 80),
-    "slug that is not ASCII": ("project_slug", "größe"),
-    "slug that Windows reserves": ("project_slug", "con"),
-    "slug that an engine has": ("project_slug", "celery"),
-    "slug that a dependency has": ("project_slug", "prometheus-client"),
+    "slug with letters that are not ASCII": ("project_slug", "größe"),
+    "slug that is a Windows device": ("project_slug", "con"),
+    "slug that is the name of an engine": ("project_slug", "celery"),
+    "slug that is the name of a dependency": ("project_slug", "prometheus-client"),
     "description of two lines": ("description", "one\ntwo"),
     "description of 201 characters": ("description", "x" * 201),
     "author with a control character": ("author_name", "A\x1bda"),
@@ -72,7 +73,7 @@ def run(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """One level down, to see what is written beside it as well."""
+    """A subfolder, to notice what is written beside it as well."""
     path = tmp_path / "here"
     path.mkdir()
     return path
@@ -86,12 +87,12 @@ def left_in(folder: Path) -> list[str]:
     ("tool", "answer"),
     [
         *itertools.product(["cookiecutter", "copier"], REFUSED),
-        # It runs cookiecutter's hook.
+        # cruft runs the same hook as cookiecutter.
         ("cruft", "slug that climbs"),
         ("cruft", "description of two lines"),
     ],
 )
-def test_a_bad_answer_is_refused_in_one_line_and_leaves_nothing(
+def test_an_invalid_answer_is_refused_in_one_line_and_leaves_nothing(
     tool: str, answer: str, repository: Path, folder: Path, home: dict[str, str]
 ) -> None:
     name, value = REFUSED[answer]
@@ -110,7 +111,7 @@ def test_an_empty_slug_is_refused(
     tool: str, repository: Path, folder: Path, home: dict[str, str]
 ) -> None:
     done = run(tool, repository, {"project_slug": ""}, folder, home)
-    # cookiecutter and cruft refuse by themselves: an empty name is the folder they are in.
+    # cookiecutter and cruft refuse it themselves: an empty name means the current folder.
     refusal = refusal_of("project_slug", "")
     assert refusal
     said = refusal if tool == "copier" else "directory already exists"
@@ -141,7 +142,7 @@ def test_jinja_in_an_answer_never_reaches_the_project(
         assert done.returncode != 0
         assert refusal in done.stdout
         assert left_in(folder) == []
-    else:  # these render an answer given on the command line before they use it
+    else:  # these render answers from the command line before they use them
         assert done.returncode == 0, done.stdout
         assert description_of(folder / "orders") == "49"
 
@@ -168,12 +169,32 @@ def test_free_text_reads_back_exactly(
     assert {name: stored[name] for name in answers} == answers
 
 
+def test_the_refusal_says_how_to_keep_the_other_answers(
+    repository: Path, folder: Path, home: dict[str, str]
+) -> None:
+    given = {"project_name": HARD_TEXT, "project_slug": "orders", "engine": "arq"}
+    refused = run("cookiecutter", repository, given | {"author_email": "ada"}, folder, home)
+    [line] = re.findall(r"^  (\S*author_name=.*)", refused.stdout, re.MULTILINE)
+    kept = dict(word.split("=", 1) for word in shlex.split(line))
+    assert "author_email" not in kept
+
+    done = run("cookiecutter", repository, kept | {"author_email": "a@b.co"}, folder, home)
+    assert done.returncode == 0, done.stdout
+    text = (folder / "orders" / ".copier-answers.yml").read_text(encoding="utf-8")
+    assert {name: yaml.safe_load(text)[name] for name in given} == given
+
+
+def test_cookiecutter_refuses_an_email_right_after_it_is_typed() -> None:
+    asked = [name for name in SPEC if not name.startswith("_")]
+    assert asked[-1] == "author_email"
+
+
 def description_of(project: Path) -> str:
     metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     return metadata["project"]["description"]
 
 
-def test_a_refused_slug_leaves_alone_what_was_there(
+def test_a_refused_slug_keeps_existing_files(
     repository: Path, folder: Path, home: dict[str, str]
 ) -> None:
     (folder / "a").mkdir()
@@ -186,12 +207,12 @@ def test_a_refused_slug_leaves_alone_what_was_there(
 @pytest.mark.parametrize(
     "slug", ["a", "7", "orders", "42-things", "a-1-b", "a" * 50, "celery-orders", "my-arq"]
 )
-def test_a_good_slug_is_accepted(slug: str) -> None:
+def test_a_valid_slug_is_accepted(slug: str) -> None:
     assert refusal_of("project_slug", slug) is None
 
 
 @pytest.mark.parametrize("answers", combinations("engine", "database"), ids=name_of)
-def test_no_project_can_have_the_name_of_what_it_depends_on(
+def test_no_project_can_have_the_name_of_a_dependency(
     answers: dict[str, str], sources: Path, tmp_path: Path
 ) -> None:
     project = render(sources, answers, tmp_path)
@@ -204,5 +225,5 @@ def test_no_project_can_have_the_name_of_what_it_depends_on(
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_copier_can_show_a_whole_message(name: str) -> None:
+def test_messages_are_short_enough_for_copier(name: str) -> None:
     assert [message for _, message in RULES[name] if len(message) >= 50] == []

@@ -1,5 +1,6 @@
-"""`make bench` measures, and writes what it has measured."""
+"""`make bench` measures what a service costs, and writes it down."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -8,16 +9,16 @@ import pytest
 from template import CHOICES, ROOT
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison, Goal, alternating, spread
+from benchmarks.comparison import Comparison, Goal, alternating, compared, spread
 from benchmarks.figures import FIGURES, requests
-from benchmarks.page import Run, Section, significant, write_page
+from benchmarks.page import Run, Section, page, significant, write_page
 from benchmarks.plan import ENGINES, QUICK
-from benchmarks.profiles import Explanation, Profile, Touched, Wait
 from benchmarks.record import load, save
 from benchmarks.scaling import scaling
 
 BENCHMARKS = ROOT / "benchmarks"
 SMALLEST = replace(QUICK, rounds=1, few_rounds=1, requests=10, engines=ENGINES[:1])
+PAGE = (ROOT / "docs" / "PERFORMANCE.md").read_text(encoding="utf-8")
 AT_LEAST_HALF = Goal(least=0.5)
 
 
@@ -27,21 +28,22 @@ def row(ours: list[float], reference: list[float], goal: Goal | None = None) -> 
 
 def run_with(*comparisons: Comparison) -> Run:
     section = Section("jobs", "Jobs", "What is measured.", [*comparisons])
-    profile = Profile("no-op job", {"sqlalchemy": 1500.0})
-    wait = Wait("sqlite, one at a time", {"claim": 2.5, "end": 3.5, "all": 62.5, "work": 50})
-    sizes = [
-        Touched("GET", 10, {"cpu": 200.0, "read": 0}),
-        Touched("GET", 99, {"cpu": 250.0, "read": 3}),
-    ]
-    why = Explanation({"sqlite": [profile]}, [Profile("arq", {"redis": 250.0})], [wait], sizes)
-    return Run([section], why, {"Python": "3.11.7"}, "2 cores", 10, 0.1, 0.125)
+    return Run([section], {"Python": "3.11.7"}, "2 cores", 10)
 
 
-def test_rounds_alternate_after_one_that_warms_up() -> None:
+def test_rounds_alternate_after_a_warm_up() -> None:
     calls: list[str] = []
     found = alternating(2, lambda: calls.append("a"), lambda: calls.append("b"))
     assert calls == ["a", "b"] * 3
     assert [len(each) for each in found] == [2, 2]
+
+
+def test_each_value_of_a_sample_is_a_row_and_the_goal_belongs_to_the_main_one() -> None:
+    ours = {("", "requests/s"): 1.0, ("p50", "ms"): 2.0}
+    reference = {("", "requests/s"): 4.0, ("p50", "ms"): 8.0}
+    main, p50 = compared(["GET"], "lean", 2, lambda: ours, lambda: reference, goal=AT_LEAST_HALF)
+    assert main == Comparison(["GET"], "requests/s", "lean", [1, 1], [4, 4], AT_LEAST_HALF)
+    assert p50 == Comparison(["GET", "p50"], "ms", "lean", [2, 2], [8, 8])
 
 
 def test_a_spread_is_the_median_and_the_quartiles() -> None:
@@ -50,7 +52,7 @@ def test_a_spread_is_the_median_and_the_quartiles() -> None:
     assert spread([7]).median == 7
 
 
-def test_a_ratio_compares_figures_of_the_same_round() -> None:
+def test_a_ratio_compares_values_of_the_same_round() -> None:
     assert row([1, 10], [2, 20]).ratios == [0.5, 0.5]
 
 
@@ -64,7 +66,7 @@ def test_a_ratio_compares_figures_of_the_same_round() -> None:
         (None, [1.0], None),
     ],
 )
-def test_a_goal_is_met_or_not_or_cannot_be_told(
+def test_a_goal_is_met_or_missed_or_has_nothing_to_compare_with(
     goal: Goal | None, reference: list[float], is_met: bool | None
 ) -> None:
     assert row([1.0], reference, goal).is_met is is_met
@@ -73,67 +75,78 @@ def test_a_goal_is_met_or_not_or_cannot_be_told(
 @pytest.mark.parametrize(
     ("value", "shown"), [(12345.6, "12,346"), (99.94, "99.9"), (0.04567, "0.0457")]
 )
-def test_figures_have_three_digits(value: float, shown: str) -> None:
+def test_values_have_three_digits(value: float, shown: str) -> None:
     assert significant(value) == shown
 
 
-def test_the_page_tells_what_was_met_what_was_not_and_what_has_no_reference(
-    tmp_path: Path,
-) -> None:
+def test_the_page_shows_which_goals_are_met() -> None:
     met, missed = row([3.0], [4.0], AT_LEAST_HALF), row([1.0], [4.0], AT_LEAST_HALF)
-    write_page(run_with(met, missed, row([1.0], [], AT_LEAST_HALF)), tmp_path)
-    page = (tmp_path / "PERFORMANCE.md").read_text(encoding="utf-8")
-    lines = [line for line in page.splitlines() if line.startswith("| arq, sqlite")]
-    said = [line.split(" | ")[5] for line in lines]
-    assert said == ["≥ 0.5: met", "≥ 0.5: **not met**", "≥ 0.5: nothing to compare with"]
-    assert "**in 1 of 2 cases** | arq, sqlite, a & b: 0.25" in page
-    assert "| sqlalchemy | 1,500 |" in page
-    assert "| redis | 250 |" in page
-    assert "| sqlite, one at a time | 2.5 | 3.5 | 62.5 | 0.8 |" in page
-    assert "| GET | 99 | 250 (1.25) | 3 |" in page
-    assert "others on the same hardware had 12% of the cores' time" in page
+    lines = page(run_with(met, missed, row([1.0], [], AT_LEAST_HALF))).splitlines()
+    verdicts = [line.split(" | ")[5] for line in lines if line.startswith("| arq, sqlite")]
+    assert verdicts == ["≥ 0.5: met", "≥ 0.5: **not met**", "≥ 0.5: nothing to compare with"]
+    [summary] = [line for line in lines if line.startswith("| [Jobs](#jobs)")]
+    assert "**in 1 of 2 cases** | arq, sqlite, a & b: 0.25" in summary
 
 
-def test_a_plot_has_a_dot_for_each_ratio(tmp_path: Path) -> None:
-    write_page(run_with(row([3.0, 4.0], [4.0, 4.0]), row([1.0], [])), tmp_path)
+def test_a_plot_has_a_dot_for_each_case_with_a_goal(tmp_path: Path) -> None:
+    judged = row([3.0, 4.0], [4.0, 4.0], AT_LEAST_HALF)
+    write_page(run_with(judged, row([1.0], [], AT_LEAST_HALF), row([1.0], [1.0])), tmp_path)
     plot = ElementTree.parse(tmp_path / "performance" / "jobs.svg")  # noqa: S314 - our own
     assert len(plot.findall(".//{*}circle")) == 1
     assert "arq, sqlite, a & b" in [text.text for text in plot.findall(".//{*}text")]
+    assert "(performance/jobs.svg)" in (tmp_path / "PERFORMANCE.md").read_text(encoding="utf-8")
 
 
-def test_what_was_measured_is_kept(tmp_path: Path) -> None:
+def test_a_figure_without_goals_has_no_plot(tmp_path: Path) -> None:
+    write_page(run_with(row([1.0], [1.0])), tmp_path)
+    assert not [*tmp_path.glob("performance/*")]
+    assert ".svg" not in (tmp_path / "PERFORMANCE.md").read_text(encoding="utf-8")
+
+
+def test_a_run_can_be_saved_and_loaded(tmp_path: Path) -> None:
     run = run_with(row([3.0], [4.0], AT_LEAST_HALF), row([1.0], []))
     save(run, tmp_path / "build" / "bench.json")
     assert load(tmp_path / "build" / "bench.json") == run
 
 
-def test_what_a_machine_carries_follows_from_the_figures() -> None:
+def test_the_capacity_of_a_machine_follows_from_the_figures() -> None:
     place = ["arq", "sqlite"]
-    cost = Comparison([*place, "ledger, CPU per job"], "µs", "", [3000.0])
-    jobs = Comparison([*place, "no-op, asynchronous"], "jobs/s", "", [100.0])
+    cost = Comparison(["sqlite", "no-op job, one at a time", "all"], "µs", "", [3000.0])
+    jobs = Comparison([*place, "no-op"], "jobs/s", "", [100.0])
     users = Comparison([*place, "POST /users"], "requests/s", "", [200.0])
     grown = Comparison(["sqlite", "1,000 rows"], "jobs/s", "", [9.0], [10.0], goal=Goal(least=0.9))
-    again = Comparison(["sqlite", "10 rows again"], "jobs/s", "", [9.5], [10.0])
-    found = {"jobs": [cost, jobs], "requests": [users], "growth": [again, grown]}
+    found = {"jobs": [jobs], "requests": [users], "growth": [grown], "profile": [cost]}
     sections = [Section(name, name, "", rows) for name, rows in found.items()]
-    page = scaling(Run(sections, None, {}, "2 cores", 10, 0, 0))
-    assert "| arq, sqlite | 200 | 50 | 432,000 |" in page
-    assert "costs 3.0 ms of CPU in the ledger" in " ".join(page.split())
-    assert "small ones have 0.95 to 0.95 of each other's" in page
+    said = " ".join(scaling(Run(sections, {}, "2 cores", 10)).split())
+    assert "| arq, sqlite | 200 | 50 | 432,000 |" in said
+    assert "costs 3.0 ms of CPU" in said
+    assert "keeps 90% of the speed that it has with a small one (sqlite, 1,000 rows)" in said
 
 
 def test_every_figure_is_listed_and_says_what_it_measures() -> None:
     names = {path.stem for path in (BENCHMARKS / "figures").glob("*.py")} - {"__init__"}
-    assert {figure.__name__.rpartition(".")[2] for figure in FIGURES} == names
-    assert all(figure.__doc__ and figure.TITLE for figure in FIGURES)
+    assert {*FIGURES} == names
+    assert all(figure.__doc__ and figure.TITLE for figure in FIGURES.values())
 
 
-def test_references_are_those_of_engines() -> None:
-    of_engines = {path.stem for path in (BENCHMARKS / "bare").glob("*.py")} - {"command", "lean"}
-    assert of_engines <= {*CHOICES["engine"]}
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_page_has_the_section_of_every_figure(name: str) -> None:
+    text = (FIGURES[name].__doc__ or "").strip()
+    assert f'<a id="{name}"></a>' in PAGE
+    assert text in PAGE
 
 
-def test_requests_are_measured_beside_the_lean_app(tmp_path: Path) -> None:
+def test_the_page_shows_every_plot_and_no_other() -> None:
+    plots = {path.name for path in (ROOT / "docs" / "performance").iterdir()}
+    assert {*re.findall(r"\(performance/(\S+)\)", PAGE)} == plots
+
+
+def test_bare_workers_belong_to_engines() -> None:
+    workers = {path.stem for path in (BENCHMARKS / "bare").glob("*.py")}
+    assert workers - {"command", "lean", "profiling", "work"} <= {*CHOICES["engine"]}
+
+
+def test_requests_are_compared_with_the_lean_app(tmp_path: Path) -> None:
     found = [*requests.measure(Bench(SMALLEST, tmp_path))]
     cases = [comparison.case[2] for comparison in found if comparison.goal]
     assert cases == ["POST /users", "GET /users/{id}"]

@@ -1,4 +1,4 @@
-"""The image and the compose file are well made; that they work needs a Docker engine."""
+"""Static checks of the image and the compose file. Running them needs a Docker engine."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("answers", combinations("engine", "database"), ids=name_of)
-def test_compose_starts_all_that_make_dev_starts(
+def test_compose_starts_every_process_of_the_procfile(
     answers: dict[str, str], sources: Path, tmp_path: Path
 ) -> None:
     project = render(sources, answers, tmp_path)
@@ -28,7 +28,7 @@ def test_compose_starts_all_that_make_dev_starts(
 
 
 @pytest.mark.parametrize("answers", combinations("engine", "database"), ids=name_of)
-def test_no_port_is_open_to_other_machines(
+def test_no_port_is_reachable_from_other_machines(
     answers: dict[str, str], sources: Path, tmp_path: Path
 ) -> None:
     file = render(sources, answers, tmp_path) / "compose.yaml"
@@ -39,7 +39,7 @@ def test_no_port_is_open_to_other_machines(
 
 
 @pytest.mark.parametrize("answers", combinations("engine", "database"), ids=name_of)
-def test_our_own_services_may_do_little_and_wait_for_the_schema(
+def test_our_services_have_few_privileges_and_wait_for_migrations(
     answers: dict[str, str], sources: Path, tmp_path: Path
 ) -> None:
     file = render(sources, answers, tmp_path) / "compose.yaml"
@@ -57,7 +57,7 @@ def test_our_own_services_may_do_little_and_wait_for_the_schema(
             assert other == "migrate" or services[other]["healthcheck"]
 
 
-def test_hadolint_finds_nothing_in_the_dockerfile(sources: Path, tmp_path: Path) -> None:
+def test_hadolint_accepts_the_dockerfile(sources: Path, tmp_path: Path) -> None:
     answers = {"engine": "background", "database": "sqlite"}
     linted = run("hadolint", render(sources, answers, tmp_path) / "Dockerfile")
     assert linted.returncode == 0, linted.stdout

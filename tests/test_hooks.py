@@ -1,4 +1,4 @@
-"""The hooks as the user meets them: `cookiecutter` on the command line."""
+"""The hooks, run by `cookiecutter` on the command line."""
 
 import subprocess
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_the_project_does_not_depend_on_the_hooks(
 
 
 @pytest.mark.parametrize("ci", CHOICES["ci"])
-def test_no_empty_folder_is_left(
+def test_no_empty_folder_remains(
     ci: str, sources: Path, tmp_path: Path, home: dict[str, str]
 ) -> None:
     cookiecutter(sources, tmp_path, home, f"ci={ci}")
@@ -35,15 +35,16 @@ def test_no_empty_folder_is_left(
     assert [folder for folder in folders if not any(folder.iterdir())] == []
 
 
-def test_the_next_three_commands_are_said(
-    sources: Path, tmp_path: Path, home: dict[str, str]
-) -> None:
-    said = cookiecutter(sources, tmp_path, home).stdout
-    commands = [line.strip() for line in said.splitlines() if line.startswith("  ")]
-    assert commands == ["cd orders", "make dev", "uv run pytest"]
+def test_the_next_commands_are_printed(sources: Path, tmp_path: Path, home: dict[str, str]) -> None:
+    printed = cookiecutter(sources, tmp_path, home).stdout
+    lines = [line.partition("#")[0].strip() for line in printed.splitlines() if line[:2] == "  "]
+    enter, commit, *targets = lines
+    assert enter == "cd orders"
+    assert commit.split(" && ")[:2] == ["git init -b main", "git add ."]
+    assert targets == ["make dev", "make test"]
 
 
-def test_writing_over_a_project_leaves_its_own_folders(
+def test_overwriting_a_project_keeps_its_own_folders(
     sources: Path, tmp_path: Path, home: dict[str, str]
 ) -> None:
     own = tmp_path / "orders" / ".git" / "refs" / "tags"

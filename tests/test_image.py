@@ -1,4 +1,4 @@
-"""The image's own steps, without Docker: built by nobody, made read-only, run as compose says."""
+"""The steps of the Dockerfile without Docker: built unprivileged, read-only, run as in compose."""
 
 import json
 import os
@@ -11,25 +11,34 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from checks import environment
+from checks import UV, environment
 from demo import call, is_ready
 from ports import free_port
+from servers import find_redis_server
 from template import CHOICES, render
 
 PATIENCE_SECONDS = 120
 NOBODY = 10001
+IS_ROOT = os.geteuid() == 0
+AS_NOBODY: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if IS_ROOT else {}
+
+
+def nobody_can_run(python: str) -> bool:
+    with suppress(PermissionError):
+        return subprocess.run([python, "-c", ""], **AS_NOBODY).returncode == 0
+    return False
 
 
 @dataclass
 class Stage:
-    """What a Dockerfile says between two FROMs."""
+    """The instructions of a Dockerfile between two FROMs."""
 
     steps: list[tuple[str, str]] = field(default_factory=list)
 
@@ -37,7 +46,7 @@ class Stage:
         return [words for instruction, words in self.steps if instruction == name]
 
     def command(self, name: str) -> list[str]:
-        """The exec form: the shell's would stand between a signal and the process."""
+        """The exec form, because a shell would not pass signals on to the process."""
         [words] = self.all(name)
         command: list[str] = json.loads(words[words.index("[") :])
         return command
@@ -58,7 +67,7 @@ def read_dockerfile(project: Path) -> tuple[Stage, Stage]:
 
 
 class Image:
-    """A folder that stands for the image's root: its paths, its user, its environment."""
+    """A folder used as the root of the image, with its paths, user and environment."""
 
     def __init__(self, project: Path, root: Path) -> None:
         self.root = root
@@ -66,19 +75,25 @@ class Image:
         self._project = project
         for name in ("tmp", "data", "srv"):
             (root / name).mkdir()
-            if os.geteuid() == 0:
+            if IS_ROOT:
                 os.chown(root / name, NOBODY, NOBODY)
+        # Ours may be in a home directory that nobody else can enter.
+        (root / "bin").mkdir()
+        shutil.copy(UV, root / "bin" / "uv")
         self.environment = environment()
-        # No file of ours but those in the image, and no cache.
+        self.environment["PATH"] = f"{root / 'bin'}{os.pathsep}{self.environment['PATH']}"
+        # Only the files of the image, and no cache.
         self.environment |= {
             "HOME": str(root / "tmp"),
             "TMPDIR": str(root / "tmp"),
             "UV_CACHE_DIR": str(root / "tmp" / "cache"),
-            "UV_PYTHON": sys.executable,
+            "UV_PYTHON_DOWNLOADS": "never",
         }
+        if nobody_can_run(sys.executable):
+            self.environment["UV_PYTHON"] = sys.executable
 
     def inside(self, text: str) -> str:
-        """/srv and /data are folders of the root; PATH keeps what is the machine's."""
+        """Replaces /srv and /data by folders of the root. PATH keeps the folders of the machine."""
         return re.sub(r"(?<![\w.])/(srv|data)\b", rf"{self.root}/\1", text)
 
     def set(self, assignments: str) -> None:
@@ -87,12 +102,9 @@ class Image:
             self.environment[name] = whole
 
     def start(self, command: list[str] | str, **extra: str) -> subprocess.Popen[str]:
-        nobody: Any = (
-            {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        )
         own = self.environment | extra
         words = ["sh", "-c", command] if isinstance(command, str) else command
-        # Not the first of the caller's PATH: the image's.
+        # Popen would search the PATH of the caller, not that of the image.
         program = shutil.which(words[0], path=own["PATH"])
         assert program, f"the image has no {words[0]}"
         return subprocess.Popen(
@@ -104,7 +116,7 @@ class Image:
             stdin=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
-            **nobody,
+            **AS_NOBODY,
         )
 
     def run(self, command: list[str] | str, **extra: str) -> str:
@@ -140,14 +152,14 @@ class Image:
         for path in [self.root / "srv", *(self.root / "srv").rglob("*")]:
             if path.is_symlink():
                 continue
-            if os.geteuid() == 0:
+            if IS_ROOT:
                 os.chown(path, 0, 0)
             path.chmod(path.stat().st_mode & ~0o222)
 
 
 @contextmanager
 def built(project: Path) -> Iterator[Image]:
-    # Not a folder of pytest's, which only we may enter.
+    # Not a folder of pytest, which other users cannot enter.
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         root.chmod(0o755)
@@ -160,7 +172,7 @@ def built(project: Path) -> Iterator[Image]:
 def wait_until(what: str, condition: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"no {what}"
+        assert time.monotonic() < deadline, f"timed out, waiting for {what}"
         time.sleep(0.05)
     return found
 
@@ -170,7 +182,7 @@ def running(image: Image, command: list[str], **extra: str) -> Iterator[subproce
     process = image.start(command, **extra)
     try:
         yield process
-        # One signal to the first process, as a container's engine sends it.
+        # One signal to the first process, as a container engine sends it.
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode in (0, -signal.SIGTERM), output
@@ -181,13 +193,15 @@ def running(image: Image, command: list[str], **extra: str) -> Iterator[subproce
 
 
 @contextmanager
-def redis(services: dict[str, Any], folder: Path) -> Iterator[int]:
+def redis(services: dict[str, Any], project: Path, folder: Path) -> Iterator[int]:
     port = free_port()
     if "redis" not in services:
         yield port
         return
-    command = [*services["redis"]["command"], "--port", str(port), "--bind", "127.0.0.1"]
-    with subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL) as server:
+    program, *options = services["redis"]["command"]
+    assert program == "redis-server"
+    command = [find_redis_server(project), *options, "--port", str(port), "--bind", "127.0.0.1"]
+    with subprocess.Popen([*command, "--dir", folder], stdout=subprocess.DEVNULL) as server:
         try:
             yield port
         finally:
@@ -195,42 +209,42 @@ def redis(services: dict[str, Any], folder: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("engine", CHOICES["engine"])
-def test_nobody_runs_the_image_read_only_and_it_does_its_work(
+def test_the_image_works_unprivileged_and_read_only(
     engine: str, sources: Path, tmp_path: Path
 ) -> None:
     answers = {"engine": engine, "database": "sqlite", "project_slug": "imaged"}
     project = render(sources, answers, tmp_path)
     services = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))["services"]
     with built(project) as image:
-        is_nobodys_and_builds_nothing(image.final_stage)
-        can_write_to_its_data_only(image)
-        answers_a_request_and_runs_its_jobs(image, services, tmp_path)
+        is_unprivileged_and_builds_nothing(image.final_stage)
+        can_write_only_to_its_data(image)
+        answers_a_request_and_runs_its_jobs(image, services, project, tmp_path)
 
 
-def is_nobodys_and_builds_nothing(stage: Stage) -> None:
+def is_unprivileged_and_builds_nothing(stage: Stage) -> None:
     assert stage.all("USER") == [str(NOBODY)]
     assert not any(re.search(r"\b(uv|pip|apt-get)\b", run) for run in stage.all("RUN"))
 
 
-def can_write_to_its_data_only(image: Image) -> None:
+def can_write_only_to_its_data(image: Image) -> None:
     image.run('! touch app/x 2>/dev/null && ! touch .venv/x 2>/dev/null && touch "$HOME/x"')
 
 
 def answers_a_request_and_runs_its_jobs(
-    image: Image, services: dict[str, Any], folder: Path
+    image: Image, services: dict[str, Any], project: Path, folder: Path
 ) -> None:
     web, port = services["web"], free_port()
-    with redis(services, folder) as redis_port:
+    with redis(services, project, folder) as redis_port:
         given = {name: image.inside(str(value)) for name, value in web["environment"].items()}
-        given["SMTP_HOST"] = ""  # what becomes of a mail is not the image's
+        given["SMTP_HOST"] = ""  # sending mail is not part of this test
         given = {
             name: value.replace("//redis:6379", f"//127.0.0.1:{redis_port}")
             for name, value in given.items()
         }
         given["HOSTNAME"] = socket.gethostname()
         image.run(services["migrate"]["command"], **given)
-        # The image's port may be somebody else's on this machine.
-        everywhere = "0.0.0.0"  # noqa: S104 - where this test does not listen
+        # Another process of this machine may use the port of the image.
+        everywhere = "0.0.0.0"  # noqa: S104 - this test listens on 127.0.0.1
         listen = [
             word.replace(everywhere, "127.0.0.1") for word in image.final_stage.command("CMD")
         ]
@@ -248,7 +262,7 @@ def answers_a_request_and_runs_its_jobs(
 
 
 def ask_worker(image: Image, health: dict[str, Any], given: dict[str, str]) -> None:
-    """Not every engine lets a worker be asked; then the image's question must not be."""
+    """Some engines have no health check for workers; then the one of the image is disabled."""
     if health.get("disable"):
         assert list(health) == ["disable"]
         return

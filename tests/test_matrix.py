@@ -1,4 +1,4 @@
-"""Every combination of answers: the same by both tools, and clean."""
+"""Every combination of answers: both tools write the same files, without traces of the template."""
 
 import ast
 import configparser
@@ -36,7 +36,7 @@ def test_both_tools_write_the_same_clean_project(
     rendered = render(sources, answers, tmp_path)
     copied = tmp_path / "copier"
     given = {"project_slug": name_of(answers), **answers}
-    # Where it finds git, copier starts it for each file; there is no repository here.
+    # copier would start git for each file, but there is no repository here.
     with plumbum.local.env(PATH=""):
         run_copy(str(sources), copied, data=given, defaults=True, quiet=True)
 
@@ -48,7 +48,7 @@ def test_both_tools_write_the_same_clean_project(
 
 
 def without_origin(tree: Tree) -> Tree:
-    """The answers file says where the template came from, which is not an answer."""
+    """The answers file also contains the source of the template, which is not an answer."""
     mode, answers = tree[".copier-answers.yml"]
     kept = b"".join(line for line in answers.splitlines(True) if not line.startswith(b"_src_path:"))
     return tree | {".copier-answers.yml": (mode, kept)}
@@ -61,9 +61,9 @@ def flaws(path: str, data: bytes) -> list[str]:
     found = {
         "a trace of Jinja": JINJA.search(text),
         "a run of blank lines": "\n" * (blank_lines + 2) in text,
-        "a blank line at its start": text.startswith("\n"),
-        "no single newline at its end": text and (text[-1] != "\n" or text.endswith("\n\n")),
-        "space at the end of a line": re.search(r"[ \t]$", text, re.MULTILINE),
+        "a blank line at the start": text.startswith("\n"),
+        "no single newline at the end": text and (text[-1] != "\n" or text.endswith("\n\n")),
+        "trailing whitespace": re.search(r"[ \t]$", text, re.MULTILINE),
         "a carriage return": "\r" in text,
     }
     problems = [f"{path} has {flaw}" for flaw, present in found.items() if present]
@@ -75,8 +75,9 @@ def flaws(path: str, data: bytes) -> list[str]:
 
 
 def test_ruff_accepts_every_project(sources: Path, tmp_path: Path) -> None:
-    lengths = [{"project_slug": "a"}, {"project_slug": "a" * 50}]  # no answer decides a line break
-    # No other choice brings Python.
+    # The length of an answer must not change the format of a line.
+    lengths = [{"project_slug": "a"}, {"project_slug": "a" * 50}]
+    # No other question changes Python files.
     for answers in [*combinations("engine", "database"), *lengths]:
         render(sources, answers, tmp_path)
     for command in (["check"], ["format", "--check"]):

@@ -1,4 +1,4 @@
-"""What a reader is shown is there: diagrams render, rules are followed, commands work."""
+"""The documentation of a project is correct: diagrams render, rules are followed, commands work."""
 
 import ast
 import json
@@ -60,7 +60,7 @@ def test_mermaid_parses_every_diagram(sources: Path, tmp_path: Path) -> None:
     projects = [project_with(engine, sources, tmp_path) for engine in CHOICES["engine"]]
     pages = [page for project in projects for page in pages_of(project)]
     run("npm", "install", "--prefix", tmp_path, *PACKAGES, cwd=tmp_path)
-    # Node looks for packages where the script is.
+    # Node looks for packages beside the script.
     script = shutil.copy(MERMAID, tmp_path)
     # One of the engine, and one of the states of a job.
     assert run("node", script, *pages, cwd=tmp_path) == f"{2 * len(projects)} diagrams\n"
@@ -98,7 +98,7 @@ def test_every_named_command_and_path_exists(sources: Path, tmp_path: Path) -> N
         assert [path for path in paths if not (project / path).exists()] == [], page
 
 
-def test_every_rule_shows_code_that_is_there(sources: Path, tmp_path: Path) -> None:
+def test_every_rule_shows_existing_code(sources: Path, tmp_path: Path) -> None:
     project = project_with("background", sources, tmp_path)
     code = "\n".join(path.read_text(encoding="utf-8") for path in project.rglob("*.py"))
     text = (project / "AGENTS.md").read_text(encoding="utf-8")
@@ -108,7 +108,7 @@ def test_every_rule_shows_code_that_is_there(sources: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("answers", combinations("engine"), ids=name_of)
-def test_the_development_container_has_what_the_tests_start(
+def test_the_development_container_has_the_servers_of_the_tests(
     answers: dict[str, str], sources: Path, tmp_path: Path
 ) -> None:
     project = project_with(answers["engine"], sources, tmp_path)
@@ -118,7 +118,7 @@ def test_the_development_container_has_what_the_tests_start(
     assert container["postCreateCommand"] == "uv sync"
 
 
-def test_a_column_of_a_model_becomes_a_migration(sources: Path, tmp_path: Path) -> None:
+def test_a_new_column_of_a_model_becomes_a_migration(sources: Path, tmp_path: Path) -> None:
     project = project_with("background", sources, tmp_path)
     models = project / "app/users/models.py"
     text = models.read_text(encoding="utf-8")
@@ -135,7 +135,9 @@ def test_a_column_of_a_model_becomes_a_migration(sources: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("target", ["help", "dev", "worker", "test", "lint", "fmt", "audit"])
-def test_the_makefile_knows_what_its_help_says(target: str, sources: Path, tmp_path: Path) -> None:
+def test_the_makefile_has_the_targets_of_its_help(
+    target: str, sources: Path, tmp_path: Path
+) -> None:
     project = project_with("arq", sources, tmp_path)
     assert f"make {target} " in run("make", cwd=project)
     run("make", "--dry-run", target, cwd=project)

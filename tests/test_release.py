@@ -1,4 +1,4 @@
-"""A release: what it stamps, when it is refused, and that its parts agree."""
+"""Releases: what they stamp, when they are refused, and that stamp, tags and CHANGELOG agree."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
 
 @pytest.fixture
 def upstream(original: Upstream, tmp_path: Path) -> Upstream:
-    """A template whose v0.1.0 is released, and whose v0.2.0 is ready."""
+    """A template that has released v0.1.0 and is ready to release v0.2.0."""
     return replace(original, path=shutil.copytree(original.path, tmp_path / "template"))
 
 
@@ -69,8 +69,8 @@ def test_a_release_changes_nothing_but_the_version(upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("version", ["0.2.0", "v0.2", "v0.02.0", "v0.2.0rc1", "v0.2.0 ", "latest"])
-def test_what_is_no_version_is_refused(version: str, upstream: Upstream) -> None:
-    assert "is no version" in upstream.release(version, exit_status=1)
+def test_an_invalid_version_is_refused(version: str, upstream: Upstream) -> None:
+    assert "is not a version" in upstream.release(version, exit_status=1)
 
 
 @pytest.mark.parametrize("version", ["v0.2.0", "v0.10.0"])
@@ -79,9 +79,9 @@ def test_a_version_that_is_not_newer_is_refused(version: str, upstream: Upstream
     assert f"{version} is not newer than v0.10.0" in upstream.release(version, exit_status=1)
 
 
-def test_changes_that_are_not_committed_are_refused(upstream: Upstream) -> None:
+def test_uncommitted_changes_are_refused(upstream: Upstream) -> None:
     (upstream.path / "new.txt").write_text("new")
-    assert "not committed" in upstream.release("v0.2.0", exit_status=1)
+    assert "uncommitted" in upstream.release("v0.2.0", exit_status=1)
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,16 @@ def test_changes_that_are_not_committed_are_refused(upstream: Upstream) -> None:
 def test_a_changelog_without_a_section_for_it_is_refused(section: str, upstream: Upstream) -> None:
     upstream.write_changelog(section, RELEASED)
     upstream.commit()
-    assert "CHANGELOG.md does not begin" in upstream.release("v0.2.0", exit_status=1)
+    assert "the first section of CHANGELOG.md is not" in upstream.release("v0.2.0", exit_status=1)
 
 
-def test_a_changelog_that_says_nothing_is_refused(upstream: Upstream) -> None:
+def test_an_empty_changelog_section_is_refused(upstream: Upstream) -> None:
     (upstream.path / "CHANGELOG.md").write_text(f"# Changelog\n\n## {PENDING}\n\n## {RELEASED}\n")
     upstream.commit()
-    assert "does not say" in upstream.release("v0.2.0", exit_status=1)
+    assert "is empty" in upstream.release("v0.2.0", exit_status=1)
 
 
-def test_what_is_refused_leaves_everything_as_it_was(upstream: Upstream) -> None:
+def test_a_refused_release_changes_nothing(upstream: Upstream) -> None:
     before = upstream.git("rev-parse", "HEAD")
     upstream.release("v0.3.0", exit_status=1)
     assert upstream.git("rev-parse", "HEAD") == before
@@ -112,12 +112,14 @@ def test_what_is_refused_leaves_everything_as_it_was(upstream: Upstream) -> None
     [([PENDING, RELEASED], ["v0.1.0"]), ([RELEASED], ["v0.1.0"]), ([RELEASED], [])],
     ids=["between two releases", "released", "a shallow clone"],
 )
-def test_agreement_is_silent(sections: list[str], tags: list[str], upstream: Upstream) -> None:
+def test_check_prints_nothing_if_everything_agrees(
+    sections: list[str], tags: list[str], upstream: Upstream
+) -> None:
     arrange(upstream, sections, tags)
     assert upstream.release("--check") == ""
 
 
-def test_before_its_first_release_the_template_bears_the_version_to_come(
+def test_before_the_first_release_the_stamp_is_the_next_version(
     upstream: Upstream,
 ) -> None:
     arrange(upstream, ["v0.1.0 (not released)"], [])
@@ -125,31 +127,31 @@ def test_before_its_first_release_the_template_bears_the_version_to_come(
 
 
 @pytest.mark.parametrize(
-    ("sections", "tags", "complaint"),
+    ("sections", "tags", "problem"),
     [
-        (["v0.2.0 (2026-01-31)"], [], "neither the last release nor the one to come"),
+        (["v0.2.0 (2026-01-31)"], [], "neither the last release nor the next one"),
         ([PENDING, RELEASED], ["v0.2.0"], "the newest tag is ['v0.2.0']"),
         ([PENDING], ["v0.1.0"], "the newest tag is ['v0.1.0']"),
-        ([RELEASED, PENDING], [], "does not have its versions in order"),
-        (["v0.3.0 (2026-01-31)", PENDING], [], "is not released, and is not the first"),
+        ([RELEASED, PENDING], [], "are not in order"),
+        (["v0.3.0 (2026-01-31)", PENDING], [], "an unreleased section that is not the first"),
     ],
 )
-def test_a_disagreement_is_told(
-    sections: list[str], tags: list[str], complaint: str, upstream: Upstream
+def test_check_reports_a_disagreement(
+    sections: list[str], tags: list[str], problem: str, upstream: Upstream
 ) -> None:
     arrange(upstream, sections, tags)
-    assert complaint in upstream.release("--check", exit_status=1)
+    assert problem in upstream.release("--check", exit_status=1)
 
 
-def test_a_stamp_that_nobody_wrote_elsewhere_is_told(upstream: Upstream) -> None:
+def test_check_reports_a_stamp_that_is_not_in_pyproject(upstream: Upstream) -> None:
     stamp = upstream.path / "cookiecutter.json"
     stamp.write_text(stamp.read_text().replace('"v0.1.0"', '"v0.2.0"'))
-    assert "pyproject.toml does not have" in upstream.release("--check", exit_status=1)
+    assert "the version in pyproject.toml is not" in upstream.release("--check", exit_status=1)
 
 
-def test_a_tag_on_a_commit_with_another_stamp_is_told(upstream: Upstream) -> None:
+def test_check_reports_a_tag_with_another_stamp(upstream: Upstream) -> None:
     upstream.git("tag", "v0.0.9")
-    assert "the tag of this commit ['v0.0.9']" in upstream.release("--check", exit_status=1)
+    assert "the tag of this commit is ['v0.0.9']" in upstream.release("--check", exit_status=1)
 
 
 def arrange(upstream: Upstream, sections: list[str], tags: list[str]) -> None:
@@ -161,7 +163,7 @@ def arrange(upstream: Upstream, sections: list[str], tags: list[str]) -> None:
     upstream.commit()
 
 
-def test_this_template_agrees() -> None:
+def test_check_passes_on_this_template() -> None:
     script = [sys.executable, ROOT / "scripts" / "release.py", "--check"]
     checked = subprocess.run(script, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr

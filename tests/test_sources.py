@@ -1,4 +1,4 @@
-"""The ways in which a project is made of a published, or a private, template."""
+"""The ways to make a project from a published or a private template."""
 
 import json
 import re
@@ -13,13 +13,13 @@ from trees import differing, read_tree
 from upstream import HTTPS_URL, PROJECT, SSH_URL, URL, Upstream, publish, run
 
 ANSWERS = {"project_slug": "orders", "author_name": "Team", "engine": "arq", "license": "none"}
-# What these hold depends on the tool that has made the project.
+# The content of these depends on the tool that made the project.
 OF_THE_TOOL = {".copier-answers.yml", ".cruft.json"}
 
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    """Two releases, of which the second has one more file."""
+    """Two releases; the second one has an additional file."""
     upstream = publish(tmp_path_factory.mktemp("upstream"))
     upstream.release("v0.1.0")
     (upstream.path / PROJECT / "NEWS.md").write_text("# News\n")
@@ -86,7 +86,7 @@ def test_every_source_gives_the_newest_release(
     ("command", "option"),
     [(cookiecutter, "--checkout"), (copier, "--vcs-ref"), (cruft, "--checkout")],
 )
-def test_an_older_release_can_be_asked_for(
+def test_an_older_release_can_be_selected(
     command: Any, option: str, upstream: Upstream, tmp_path: Path
 ) -> None:
     run(*command(SSH_URL, tmp_path), option, "v0.1.0", cwd=tmp_path, env=upstream.env)
@@ -101,10 +101,10 @@ def version_of(project: Path) -> str:
 
 
 @pytest.mark.parametrize("engine", CHOICES["engine"])
-def test_backstage_needs_the_step_of_the_readme(
+def test_the_backstage_steps_of_the_readme_work(
     engine: str, upstream: Upstream, tmp_path: Path
 ) -> None:
-    """Does what its action fetch:cookiecutter does, which takes a template for a skeleton."""
+    """Does what Backstage's action fetch:cookiecutter does."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [block] = re.findall(r"^```yaml\n(- action: fetch:cookiecutter\n.*?)^```", readme, re.M | re.S)
     entered = block.replace("${{ parameters.name }}", "orders")

@@ -1,4 +1,4 @@
-"""The user works on a project, the template moves on, the engine is changed: nothing is lost."""
+"""Updates and changes of the engine keep the user's work on a project."""
 
 import shutil
 from pathlib import Path
@@ -14,12 +14,12 @@ from users_work import Difference, difference, work_on
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    """v0.1.0, and a v0.2.0 that has learnt something."""
+    """v0.1.0, and a v0.2.0 with changes."""
     upstream = publish(tmp_path_factory.mktemp("upstream"))
     upstream.release("v0.1.0")
     project = upstream.path / PROJECT
     change(project / "README.md", "## Try it\n", "## Try it out\n")
-    change(project / "app" / "access.py", "Gives every request", "Gives each request")
+    change(project / "app/web/middleware.py", "Gives each request", "Gives every request")
     change(project / ".editorconfig", "root = true\n", "root = true\n# learnt\n")
     (project / "app" / "clock.py").write_text('"""Tells the time."""\n')
     upstream.write_changelog("v0.2.0 (not released)", "v0.1.0 (2026-01-31)")
@@ -35,7 +35,7 @@ def change(file: Path, old: str, new: str) -> None:
 
 
 class Work:
-    """What the user has done to a project."""
+    """The user's changes to a project."""
 
     def __init__(self, project: LivingProject) -> None:
         self._project = project
@@ -46,7 +46,7 @@ class Work:
         project.commit()
 
     def lost(self, engine: str) -> dict[str, tuple[object, object]]:
-        """Where the project differs otherwise from one that is made by the newest template."""
+        """Differences to a new project of the newest template that are not the user's changes."""
         now = self._beside_a_new_one(engine)
         return {
             path: (self._done.get(path), now.get(path))
@@ -62,8 +62,8 @@ class Work:
             return difference(new, self._project.path)
 
 
-# What the engines owe takes minutes to prove: test_projects.py does so, of files with the same
-# bytes, and test_waiting_jobs.py starts the processes after a change.
+# The tests of the engines take minutes. test_projects.py runs them on identical files, and
+# test_waiting_jobs.py starts the processes after a change of the engine.
 OWED = ("contract", "outages", "over_the_wire", "undisturbed")
 WHOLE = [["mypy"], ["pytest", "--quiet", *(f"--ignore=tests/test_{name}.py" for name in OWED)]]
 QUICK = [["pytest", "--quiet", "tests/test_greetings.py", "tests/test_users_routes.py"]]
@@ -77,14 +77,14 @@ def check(project: LivingProject, tests: list[list[str]]) -> None:
 FIRST, *OTHERS = CHOICES["engine"]
 
 
-# What cookiecutter has made is copier's from then on, and cruft merges by git as copier does.
+# copier updates what cookiecutter has made, and cruft merges with git as copier does.
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("tool", "engines"),
     [("copier", [*OTHERS, FIRST]), ("cookiecutter", OTHERS[:1]), ("cruft", [OTHERS[-1], FIRST])],
     ids=["copier", "cookiecutter", "cruft"],
 )
-def test_a_users_work_outlives_an_update_and_changes_of_the_engine(
+def test_updates_and_changes_of_the_engine_keep_the_users_work(
     tool: str, engines: list[str], upstream: Upstream, tmp_path: Path
 ) -> None:
     project = LivingProject(tool, upstream, tmp_path)
@@ -100,7 +100,7 @@ def test_a_users_work_outlives_an_update_and_changes_of_the_engine(
         check(project, WHOLE)
 
 
-def test_a_change_of_the_engine_by_copier_waits_with_the_newest_template(
+def test_changing_the_engine_with_copier_does_not_update_the_template(
     upstream: Upstream, tmp_path: Path
 ) -> None:
     project = LivingProject("copier", upstream, tmp_path)
@@ -122,7 +122,7 @@ def test_a_project_of_cookiecutter_can_be_linked_to_cruft(
     assert work.lost("background") == {}
 
 
-def test_changes_that_are_not_committed_are_refused(upstream: Upstream, tmp_path: Path) -> None:
+def test_uncommitted_changes_are_refused(upstream: Upstream, tmp_path: Path) -> None:
     project = LivingProject("cookiecutter", upstream, tmp_path)
     (project.path / "Procfile").write_text("web: mine\n")
     with pytest.raises(AssertionError, match="is dirty"):

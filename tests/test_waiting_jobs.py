@@ -1,4 +1,4 @@
-"""Jobs that wait while the engine is changed are run by the new one."""
+"""After a change of the engine, the new engine runs the waiting jobs."""
 
 import sqlite3
 from contextlib import closing
@@ -46,9 +46,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
 
 
 @pytest.mark.parametrize("engine", CHOICES["engine"][1:])
-def test_waiting_jobs_are_run_by_the_new_engine(
-    engine: str, upstream: Upstream, tmp_path: Path
-) -> None:
+def test_the_new_engine_runs_waiting_jobs(engine: str, upstream: Upstream, tmp_path: Path) -> None:
     project = LivingProject("copier", upstream, tmp_path)
     settings = own_settings("sqlite")
     for command in (["alembic", "upgrade", "head"], ["python", "-c", ENQUEUE]):

@@ -1,4 +1,4 @@
-"""A rendered project as data: what is in it, to compare."""
+"""Compares rendered projects."""
 
 import stat
 from pathlib import Path
@@ -7,7 +7,7 @@ Tree = dict[str, tuple[int, bytes]]
 
 
 def read_tree(root: Path) -> Tree:
-    """Every file by its path: permissions and content."""
+    """The permissions and the content of every file, by its path."""
     return {
         path.relative_to(root).as_posix(): (stat.S_IMODE(path.stat().st_mode), path.read_bytes())
         for path in sorted(root.rglob("*"))

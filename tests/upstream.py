@@ -1,4 +1,4 @@
-"""The template as its users meet it: a published repository with releases, and no network."""
+"""The template as its users see it: a published repository with releases, without a network."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from template import ROOT, SPEC, copy_sources
 
 PROJECT = "{{cookiecutter.project_slug}}"
 
-# As in a company's fork, which has an address of its own.
+# As in a fork of a company, which has its own address.
 OWNER_AND_NAME = "company/service-template"
 URL = f"gh:{OWNER_AND_NAME}"
 HTTPS_URL = f"https://github.com/{OWNER_AND_NAME}"
@@ -48,7 +48,7 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str], exit_status: int =
 
 @dataclass(frozen=True)
 class Upstream:
-    """A repository on a github.com that is a folder of this machine."""
+    """A repository on a github.com that is a local folder."""
 
     path: Path
     env: dict[str, str]
@@ -71,7 +71,7 @@ class Upstream:
 
 
 def publish(folder: Path) -> Upstream:
-    """The template of the working tree, which has released nothing yet."""
+    """Publishes the template of the working tree, without any release."""
     home, github = folder / "home", folder / "github.com"
     home.mkdir()
     (home / ".gitconfig").write_text(GIT_CONFIG.format(folder=github.as_posix()))

@@ -1,4 +1,4 @@
-"""What the user of a project does to it, before the template moves on."""
+"""Changes that the user of a project makes before an update."""
 
 import difflib
 from pathlib import Path
@@ -95,10 +95,10 @@ REPLACED = {
     "compose.yaml": [("\nvolumes:\n", SERVER)],
 }
 DELETED = [".editorconfig"]
-# Both are there already, for somebody else: nothing is downloaded.
+# Other packages depend on both already, so nothing is downloaded.
 DEPENDENCIES = [["idna>=3"], ["--dev", "iniconfig>=2"]]
 
-# Written by tools, for themselves.
+# Written by tools.
 NOT_WORK = {"uv.lock", ".cruft.json"}
 
 
@@ -121,7 +121,7 @@ Difference = dict[str, list[str]]
 
 
 def read_work(project: Path) -> dict[str, list[str]]:
-    """The lines of each file that git does not ignore."""
+    """The lines of every file that git does not ignore."""
     listed = run(
         *("git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"),
         cwd=project,
@@ -136,7 +136,7 @@ def read_work(project: Path) -> dict[str, list[str]]:
 
 
 def difference(before: Path, after: Path) -> Difference:
-    """By file, the lines that were removed and added, or that it is gone."""
+    """The removed and added lines of each file, or that the file is gone."""
     old, new = read_work(before), read_work(after)
     return {
         path: [

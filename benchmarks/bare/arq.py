@@ -4,20 +4,20 @@ import asyncio
 import json
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from arq import ArqRedis, Worker
 from arq.connections import RedisSettings
-from bare.command import AT_DEFAULTS, main
-from probe import work as probe
+from bare import work as bare
+from bare.command import main
 
 
 def to_json(message: dict[str, Any]) -> bytes:
     return json.dumps(message, default=repr).encode()
 
 
-LIKE_THE_SERVICE: dict[str, Any] = {
+# Like the service's worker.
+SETTINGS: dict[str, Any] = {
     "queue_read_limit": 1000,
     "poll_delay": 0.1,
     "job_serializer": to_json,
@@ -25,38 +25,29 @@ LIKE_THE_SERVICE: dict[str, Any] = {
     "keep_result": 0,
     "max_tries": 1,
 }
-settings = {} if AT_DEFAULTS else LIKE_THE_SERVICE
 redis_url = os.environ["REDIS_URL"]
 runner = asyncio.Runner()
-# As many as the service may have.
-threads = ThreadPoolExecutor(40)
 
 
-async def asynchronous(_: dict[Any, Any], sent_at: float, seconds: float) -> None:
-    await probe.asynchronous(sent_at, seconds)
-
-
-async def synchronous(_: dict[Any, Any], sent_at: float, seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    await loop.run_in_executor(threads, probe.synchronous, sent_at, seconds)
+async def wait(_: dict[Any, Any], sent_at: float, seconds: float) -> None:
+    await bare.wait(sent_at, seconds)
 
 
 def work() -> None:
     asyncio.set_event_loop(runner.get_loop())
-    redis = RedisSettings.from_dsn(redis_url)
-    Worker([asynchronous, synchronous], redis_settings=redis, **settings).run()
+    Worker([wait], redis_settings=RedisSettings.from_dsn(redis_url), **SETTINGS).run()
 
 
-async def enqueue(task: str, count: int, seconds: float) -> None:
+async def enqueue(count: int, seconds: float) -> None:
     redis = ArqRedis.from_url(redis_url)
-    redis.job_serializer = settings.get("job_serializer")
+    redis.job_serializer = to_json
     async with redis:
         for _ in range(count):
-            await redis.enqueue_job(task, time.time(), seconds)
+            await redis.enqueue_job("wait", time.time(), seconds)
 
 
-def send(task: str, count: int, seconds: float) -> None:
-    runner.run(enqueue(task, count, seconds))
+def send(count: int, seconds: float) -> None:
+    runner.run(enqueue(count, seconds))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
-"""Bare BackgroundTasks: the web process runs them, and forgets them when it ends."""
+"""Plain BackgroundTasks: the web process runs them, and loses them when it ends."""
 
-import json
 import os
 import socket
 import time
@@ -10,45 +9,44 @@ from contextlib import suppress
 
 import uvicorn
 from bare.command import main
+from bare.work import wait
 from fastapi import BackgroundTasks, FastAPI
-from probe.work import KINDS
 
-LANES = 10
+# As many at a time as the service is sent.
+REQUESTS = 10
+PORT = int(os.environ["PORT"])
 
 app = FastAPI()
 
 
 @app.post("/probes")
-async def accept(task: str, count: int, seconds: float, background: BackgroundTasks) -> None:
+async def accept(count: int, seconds: float, background: BackgroundTasks) -> None:
     for _ in range(count):
-        background.add_task(KINDS[task], time.time(), seconds)
+        background.add_task(wait, time.time(), seconds)
 
 
 def work() -> None:
-    uvicorn.run(app, port=int(os.environ["PORT"]), log_level="warning")
+    uvicorn.run(app, port=PORT, log_level="warning")
 
 
-def send(task: str, count: int, seconds: float) -> None:
-    """In as many requests at a time as the service is sent."""
-    lanes = min(LANES, count)
-    wait_until_served()
-    query = f"task={task}&count={count // lanes}&seconds={seconds}"
-    url = f"http://127.0.0.1:{os.environ['PORT']}/probes?{query}"
-    with ThreadPoolExecutor(lanes) as pool:
-        list(pool.map(post, [url] * lanes))
+def send(count: int, seconds: float) -> None:
+    wait_for_server()
+    requests = min(REQUESTS, count)
+    url = f"http://127.0.0.1:{PORT}/probes?count={count // requests}&seconds={seconds}"
+    with ThreadPoolExecutor(requests) as pool:
+        list(pool.map(post, [url] * requests))
 
 
-def wait_until_served() -> None:
+def wait_for_server() -> None:
     while True:
         with suppress(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", int(os.environ["PORT"]))).close()
+            socket.create_connection(("127.0.0.1", PORT)).close()
             return
         time.sleep(0.05)
 
 
 def post(url: str) -> None:
-    with urllib.request.urlopen(urllib.request.Request(url, method="POST")) as answer:
-        json.load(answer)
+    urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()
 
 
 if __name__ == "__main__":

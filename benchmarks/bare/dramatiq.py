@@ -1,4 +1,4 @@
-"""A plain Dramatiq worker, in one process, as the service has it."""
+"""A plain Dramatiq worker in one process, like the service's worker."""
 
 import os
 import signal
@@ -6,31 +6,27 @@ import time
 from queue import SimpleQueue
 
 import dramatiq
-from bare.command import AT_DEFAULTS, main
+from bare import work as bare
+from bare.command import main
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
-from probe import work as probe
 
-middleware = None if AT_DEFAULTS else [AsyncIO()]
-broker = RedisBroker(url=os.environ["REDIS_URL"], middleware=middleware)
-if AT_DEFAULTS:
-    broker.add_middleware(AsyncIO())
+broker = RedisBroker(url=os.environ["REDIS_URL"], middleware=[AsyncIO()])
 dramatiq.set_broker(broker)
-asynchronous = dramatiq.actor(probe.asynchronous)
-synchronous = dramatiq.actor(probe.synchronous)
+wait = dramatiq.actor(bare.wait)
 
 
 def work() -> None:
-    worker = dramatiq.Worker(broker, worker_timeout=1000 if AT_DEFAULTS else 100)
+    worker = dramatiq.Worker(broker, worker_timeout=100)
     worker.start()
     stop = SimpleQueue[int]()
     signal.signal(signal.SIGTERM, lambda number, _: stop.put(number))
     stop.get()
 
 
-def send(task: str, count: int, seconds: float) -> None:
+def send(count: int, seconds: float) -> None:
     for _ in range(count):
-        broker.get_actor(task).send(time.time(), seconds)
+        wait.send(time.time(), seconds)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
-"""The same two routes, as lean as they can be: one file, the same rows, driver, pool and pragmas.
+"""The same two routes, as lean as possible: one file, with the same rows, driver and pool.
 
-It writes what the service writes when a user registers, in one transaction, and nobody runs
-the jobs. With WITH_TASKS it writes the user alone, and does the work in bare BackgroundTasks.
+POST writes the rows that the service writes, in one transaction. Nobody runs the jobs.
 """
 
-import logging
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -12,41 +10,31 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import BackgroundTasks, FastAPI, HTTPException
+from bare.profiling import router
+from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, EmailStr
 from sqlalchemy import JSON, Column, DateTime, MetaData, Table, Text, Uuid, event, make_url, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 URL = make_url(os.environ["DATABASE_URL"])
-WITH_TASKS = "WITH_TASKS" in os.environ
+IS_SQLITE = URL.get_backend_name() == "sqlite"
 
 metadata = MetaData()
-users = Table(
-    "users",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("email", Text, unique=True),
-    Column("full_name", Text),
-    Column("created_at", DateTime(timezone=True)),
-)
-jobs = Table(
+
+
+def table(name: str, *columns: Column[Any]) -> Table:
+    created_at = Column("created_at", DateTime(timezone=True))
+    return Table(name, metadata, Column("id", Uuid, primary_key=True), *columns, created_at)
+
+
+users = table("users", Column("email", Text, unique=True), Column("full_name", Text))
+jobs = table(
     "jobs",
-    metadata,
-    Column("id", Uuid, primary_key=True),
     Column("task", Text),
     Column("arguments", JSON),
     Column("status", Text),
     Column("run_at", DateTime(timezone=True)),
-    Column("created_at", DateTime(timezone=True)),
-)
-entries = Table(
-    "audit_entries",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("event", Text),
-    Column("subject", Text),
-    Column("created_at", DateTime(timezone=True)),
 )
 
 
@@ -55,7 +43,7 @@ def open_engine(begin: str | None, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url, pool_size=pool_size, max_overflow=0, skip_autocommit_rollback=begin is None
     )
-    if URL.get_backend_name() == "sqlite":
+    if IS_SQLITE:
 
         @event.listens_for(engine.sync_engine, "connect")
         def _(connection: Any, _: object) -> None:
@@ -63,23 +51,22 @@ def open_engine(begin: str | None, pool_size: int) -> AsyncEngine:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA foreign_keys = ON")
 
-        if begin:
-
-            @event.listens_for(engine.sync_engine, "begin")
-            def _(connection: Any) -> None:
+        @event.listens_for(engine.sync_engine, "begin")
+        def _(connection: Any) -> None:
+            if begin:
                 connection.exec_driver_sql(begin)
 
     return engine
 
 
-# A statement that only reads is a transaction of its own.
-if URL.get_backend_name() == "sqlite":
+# Reads need no transaction.
+if IS_SQLITE:
     writing, reading = open_engine("BEGIN IMMEDIATE", 1), open_engine(None, 15)
 else:
     writing = open_engine(None, 15)
     reading = writing.execution_options(isolation_level="AUTOCOMMIT")
 
-INSERT_USER, INSERT_JOBS, INSERT_ENTRY = users.insert(), jobs.insert(), entries.insert()
+INSERT_USER, INSERT_JOBS = users.insert(), jobs.insert()
 
 
 class UserCreate(BaseModel):
@@ -94,10 +81,6 @@ class UserRead(BaseModel):
     created_at: datetime
 
 
-class Work:
-    open = 0
-
-
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     async with writing.begin() as connection:
@@ -108,37 +91,22 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-async def write_audit_log(email: str) -> None:
-    row = {"id": uuid.uuid4(), "event": "user_registered", "subject": email}
-    async with writing.begin() as connection:
-        await connection.execute(INSERT_ENTRY, row | {"created_at": datetime.now(UTC)})
-    Work.open -= 1
+def new_row(**values: Any) -> dict[str, Any]:
+    return {"id": uuid.uuid4(), "created_at": datetime.now(UTC)} | values
 
 
-def send_welcome_email(email: str, full_name: str) -> None:
-    logging.getLogger(__name__).info("Welcome, %s <%s>", full_name, email)
-    Work.open -= 1
-
-
-def job(task: str, arguments: dict[str, str], now: datetime) -> dict[str, Any]:
-    identity = {"id": uuid.uuid4(), "task": task, "arguments": arguments, "status": "queued"}
-    return identity | {"run_at": now, "created_at": now}
+def new_job(task: str, **arguments: str) -> dict[str, Any]:
+    return new_row(task=task, arguments=arguments, status="queued", run_at=datetime.now(UTC))
 
 
 @app.post("/users", status_code=201)
-async def register(data: UserCreate, background: BackgroundTasks) -> UserRead:
-    now = datetime.now(UTC)
-    user = {"id": uuid.uuid4(), "email": data.email, "full_name": data.full_name, "created_at": now}
+async def register(data: UserCreate) -> UserRead:
+    user = new_row(**data.model_dump())
+    audit = new_job("write_audit_log", event="user_registered", subject=data.email)
+    mail = new_job("send_welcome_email", email=data.email, full_name=data.full_name)
     async with writing.begin() as connection:
         await connection.execute(INSERT_USER, user)
-        if not WITH_TASKS:
-            audit = job("write_audit_log", {"event": "user_registered", "subject": data.email}, now)
-            mail = {"email": data.email, "full_name": data.full_name}
-            await connection.execute(INSERT_JOBS, [audit, job("send_welcome_email", mail, now)])
-    if WITH_TASKS:
-        Work.open += 2
-        background.add_task(write_audit_log, data.email)
-        background.add_task(send_welcome_email, data.email, data.full_name)
+        await connection.execute(INSERT_JOBS, [audit, mail])
     return UserRead(**user)
 
 
@@ -151,7 +119,4 @@ async def read(user_id: uuid.UUID) -> UserRead:
     return UserRead(**found._mapping)
 
 
-@app.get("/open")
-async def count_open() -> int:
-    """How many background tasks have not ended."""
-    return Work.open
+app.include_router(router)

@@ -1,92 +1,47 @@
-"""A newcomer's way: `cookiecutter`, `uv sync`, `uv run pytest`, with warm caches, until all tests
-are green.
+"""How long a newcomer waits until all tests of a new project pass, with warm caches: render,
+`uv sync`, `uv run pytest`.
 
-Each engine's project is made, installed and tested from nothing, and right before it the
-reference: one file with a route, and one test of it. So the reference has a figure for each
-engine, and each engine one. The engine's tests start real workers, on real servers where the
-machine has them.
+Each engine's project is rendered, installed and tested from scratch, with the commands that a user
+types. Its tests start real workers, and real servers if the machine has them. The seconds depend on
+the machine.
 """
 
-import json
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from checks import CHECKS, UV, environment
+from checks import CHECKS, environment
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison
+from benchmarks.comparison import NO_REFERENCE, Comparison
 
 TITLE = "Time to green"
-AGAINST = "an app of one route, with one test"
-
-PYPROJECT = """
-[project]
-name = "my-service"
-version = "0.1.0"
-requires-python = ">=3.11"
-dependencies = ["fastapi", "httpx", "uvicorn[standard]"]
-[dependency-groups]
-dev = ["pytest"]
-[tool.uv]
-package = false
-[tool.pytest.ini_options]
-testpaths = ["."]
-"""
-TEST = """
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
-
-app = FastAPI()
-
-
-@app.get("/")
-def hello() -> str:
-    return "hello"
-
-
-def test_it_says_hello() -> None:
-    assert TestClient(app).get("/").json() == "hello"
-"""
+SLUG = "my-service"
 
 
 def measure(bench: Bench) -> Iterator[Comparison]:
-    folder = bench.folder / "green"
-    shutil.rmtree(folder, ignore_errors=True)
-    smallest = smallest_template(folder / "smallest")
+    output = bench.folder / "green"
+    cookiecutter = ["cookiecutter", str(bench.sources), "--no-input", "--default-config"]
+    copier = ["copier", "copy", "--quiet", "--defaults", str(bench.sources), SLUG]
     for engine in bench.plan.engines:
-        # What is downloaded for it is in the cache from now on.
+        # This fills the caches.
         bench.project(engine, bench.plan.databases[0])
         bench.say(f"time to green: {engine}")
-        reference = steps(smallest, folder / "out")
-        own = steps(bench.sources, folder / "out", f"engine={engine}")
-        for step in ("render", "install", "test"):
-            yield Comparison([engine, step], "s", AGAINST, [own[step]], [reference[step]])
-        totals = [[sum(each.values())] for each in (own, reference)]
-        yield Comparison([engine, "all"], "s", AGAINST, *totals)
-
-
-def smallest_template(folder: Path) -> Path:
-    project = folder / "{{cookiecutter.project_slug}}"
-    project.mkdir(parents=True)
-    (folder / "cookiecutter.json").write_text(json.dumps({"project_slug": "my-service"}))
-    (project / "pyproject.toml").write_text(PYPROJECT)
-    (project / "test_app.py").write_text(TEST)
-    return folder
-
-
-def steps(template: Path, output: Path, *answers: str) -> dict[str, float]:
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    render = ["cookiecutter", str(template), "--no-input", "--default-config", *answers]
-    project = output / "my-service"
-    return {
-        "render": timed(render, output),
-        "install": timed([UV, "sync", "--quiet"], project),
-        "test": timed(CHECKS["tests"], project),
-    }
+        renders = {
+            "render by copier": [*copier, "--data", f"engine={engine}"],
+            "render by cookiecutter": [*cookiecutter, f"engine={engine}"],
+        }
+        steps = {}
+        for step, command in renders.items():
+            shutil.rmtree(output, ignore_errors=True)
+            output.mkdir()
+            steps[step] = timed(command, output)
+        steps["install"] = timed(CHECKS["install"], output / SLUG)
+        steps["test"] = timed(CHECKS["tests"], output / SLUG)
+        for step, seconds in steps.items():
+            yield Comparison([engine, step], "s", NO_REFERENCE, [seconds])
 
 
 def timed(command: list[str], folder: Path) -> float:

@@ -1,88 +1,61 @@
-"""Figures 3 and 5 again, beside a ledger of many finished jobs, and with more than one process.
+"""How the rates change with a large ledger, and with several web processes.
 
-The ledger is the same on every engine, so the first one stands for all: its web process answers
-requests and runs jobs. Services of each size are measured in turn, in rounds of a fraction of a
-second; two of them are of the smallest size, and **again** is how the second of these compares
-with the first: how far apart equals are here. **Processes**: web processes on PostgreSQL, whose
-clients call them in turn; they share the cores of this machine with the database and the clients,
-so the last step says more of the machine than of the service.
+The ledger is the same on every engine, so one engine stands for all: `background`, whose web
+process answers requests and runs jobs. A service with many finished jobs and a service with few are
+measured in turn, in rounds of a fraction of a second. The **web processes** share the cores of this
+machine with PostgreSQL and the clients, so the last row says more about the machine than about the
+service.
 """
 
-import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import partial
 
-from benchmarks.apps import wait_for_work
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison, Goal, alternating
-from benchmarks.load import put_load, registrations, request
+from benchmarks.comparison import Comparison, Goal, Sample, compared
+from benchmarks.load import call, new_user, put_load, registrations, request
 from benchmarks.senders import ServiceSender
-from benchmarks.services import MeasuredService, running
+from benchmarks.services import MeasuredService, running, wait_for_jobs
 
 TITLE = "Growth"
 FLAT = Goal(least=0.9)
-KIND = "asynchronous"
-# The control: as many rows as the reference has.
-AGAIN = " again"
 
 
 def measure(bench: Bench) -> Iterator[Comparison]:
-    engine = bench.plan.engines[0]
-    for database in bench.plan.databases:
+    plan = bench.plan
+    for database in plan.databases:
         bench.say(f"growth: {database}")
-        project = bench.project(engine, database)
-        with ExitStack() as stack:
-            services = []
-            for rows in (min(bench.plan.ledgers), *bench.plan.ledgers):
-                services.append(stack.enter_context(running(project)))
-                services[-1].run("python", "-m", "app.probe.fill", str(rows))
-            yield from beside_many(bench, services, database)
-    yield from processes(bench, engine)
+        project = bench.project(plan.engines[0], database)
+        with running(project) as small, running(project) as large:
+            small.fill(plan.few_rows)
+            large.fill(plan.many_rows)
+            for what, measured in MEASURES.items():
+                case = [database, what, f"{plan.many_rows:,} rows"]
+                subjects = [partial(measured, bench, service) for service in (large, small)]
+                against, rounds = f"{plan.few_rows:,} rows", plan.many_rounds
+                yield from compared(case, against, rounds, *subjects, goal=FLAT)
+    bench.say(f"web processes: {database}")
+    with running(bench.project(plan.engines[0], database), webs=max(plan.webs)) as service:
+        for webs in plan.webs:
+            case = [database, "POST /users", f"{webs} web processes"]
+            subjects = [partial(posted, bench, service, count) for count in (webs, 1)]
+            yield from compared(case, "1 web process", plan.few_rounds, *subjects)
 
 
-def beside_many(
-    bench: Bench, services: list[MeasuredService], database: str
-) -> Iterator[Comparison]:
-    few, *more = bench.plan.ledgers
-    cases = [(f"{few:,} rows{AGAIN}", None), *((f"{rows:,} rows", FLAT) for rows in more)]
-    for what, unit, measured in (
-        ("POST /users", "requests/s", registered),
-        ("GET /jobs/{id}", "requests/s", looked_up),
-        ("no-op jobs", "jobs/s", performed),
-    ):
-        subjects = [partial(measured, bench, service) for service in services]
-        reference, *others = alternating(bench.plan.many_rounds, *subjects)
-        for (size, goal), ours in zip(cases, others, strict=True):
-            case, against = [database, what, size], f"{few:,} rows"
-            note = services[0].durability
-            yield Comparison(case, unit, against, ours, reference, goal=goal, note=note)
+def posted(bench: Bench, service: MeasuredService, webs: int = 1) -> Sample:
+    load = put_load(service.urls[:webs], registrations(bench.plan.requests // 3))
+    wait_for_jobs(service.url)
+    return {("", "requests/s"): load.rate}
 
 
-def registered(bench: Bench, service: MeasuredService, processes: int = 1) -> float:
-    load = put_load(service.urls[:processes], registrations(bench.plan.requests // 3))
-    wait_for_work(service.urls[0])
-    return load.rate
+def got(bench: Bench, service: MeasuredService) -> Sample:
+    job = call(service.url, "POST", "/users", new_user())["jobs"][0]
+    wait_for_jobs(service.url)
+    load = put_load([service.url], [request("GET", job["url"])] * bench.plan.requests)
+    return {("", "requests/s"): load.rate}
 
 
-def looked_up(bench: Bench, service: MeasuredService) -> float:
-    [user] = put_load(service.urls, registrations(1)).bodies
-    wait_for_work(service.urls[0])
-    path = json.loads(user)["jobs"][0]["url"]
-    return put_load(service.urls, [request("GET", path)] * bench.plan.requests).rate
+def performed(bench: Bench, service: MeasuredService) -> Sample:
+    return {("", "jobs/s"): ServiceSender(service).run(bench.plan.jobs, 0).rate}
 
 
-def performed(bench: Bench, service: MeasuredService) -> float:
-    return ServiceSender(service).run(KIND, bench.plan.jobs, 0).rate
-
-
-def processes(bench: Bench, engine: str) -> Iterator[Comparison]:
-    database, most = bench.plan.databases[-1], max(bench.plan.processes)
-    bench.say(f"processes: {database}")
-    with running(bench.project(engine, database), webs=most, is_pinned=False) as service:
-        subjects = [partial(registered, bench, service, count) for count in bench.plan.processes]
-        reference, *others = alternating(bench.plan.few_rounds, *subjects)
-        for count, ours in zip(bench.plan.processes[1:], others, strict=True):
-            case = [database, "POST /users", f"{count} web processes"]
-            note = service.durability
-            yield Comparison(case, "requests/s", "1 web process", ours, reference, note=note)
+MEASURES = {"POST /users": posted, "GET /jobs/{id}": got, "no-op jobs": performed}

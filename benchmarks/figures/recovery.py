@@ -1,29 +1,28 @@
-"""Seconds from the `kill -9` of a worker, which is started again at once, to the job running
-again.
+"""Seconds from `kill -9` of a worker, which is restarted at once, until its job runs again.
 
-At the defaults of the service (a lease of 10 s), on its first database, and of the bare engine,
-every setting of which is as the engine comes. A bare engine that does not begin the job again
-while it is watched has no figure, and the table says for how long that was. Engines are killed
-side by side: they mostly wait.
+The service has its default settings (a lease of 10 s), on SQLite. Engines are measured side by
+side, because they mostly wait.
 """
 
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from process import until
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison, Goal
+from benchmarks.comparison import NO_REFERENCE, Comparison, Goal
+from benchmarks.load import call
 from benchmarks.machine import MEASURED, on
-from benchmarks.notes import read_notes
-from benchmarks.senders import BareSender, Sender, ServiceSender
-from benchmarks.services import running
+from benchmarks.senders import read_notes
+from benchmarks.services import MeasuredService, running
 
 TITLE = "Recovery"
 GOAL = Goal(most=20, of="ours")
-# Longer than anybody watches, and shorter than the task may take.
+# Longer than all recoveries, and shorter than the task's timeout.
 WORK_SECONDS = 290
+PATIENCE_SECONDS = 60
 
 
 def measure(bench: Bench) -> Iterator[Comparison]:
@@ -32,44 +31,26 @@ def measure(bench: Bench) -> Iterator[Comparison]:
         bench.project(engine, bench.plan.databases[0])
     bench.say("recovery")
     with ThreadPoolExecutor() as pool:
-        yield from pool.map(lambda engine: recovered(bench, engine), bench.plan.engines)
+        yield from pool.map(partial(recovered, bench), bench.plan.engines)
 
 
 def recovered(bench: Bench, engine: str) -> Comparison:
-    database, patience = bench.plan.databases[0], bench.plan.patience
-    with running(bench.project(engine, database)) as service, ThreadPoolExecutor() as pool:
-        ours = pool.submit(recoveries, ServiceSender(service), bench.plan.kills, patience)
-        against, reference = "no bare reference", []
-        if BareSender.exists(engine):
-            bare = BareSender(engine, service, AT_DEFAULTS="1")
-            with bare.running():
-                reference = recoveries(bare, 1, patience)
-            against = f"bare {engine}"
-            if not reference:
-                against += f": not within {patience:g} s"
-        found = ours.result()
-    assert found, f"{engine} did not recover within {patience} s"
-    case, note = [engine, "kill -9 to running again"], service.durability
-    return Comparison(case, "s", against, found, reference, goal=GOAL, note=note)
+    with running(bench.project(engine, bench.plan.databases[0])) as service:
+        call(service.url, "POST", "/probes", {"count": 1, "seconds": WORK_SECONDS})
+        wait_for_start(service, 1)
+        found = [recovery(service, number) for number in range(2, 2 + bench.plan.kills)]
+    case = [engine, "kill -9 to running again"]
+    return Comparison(case, "s", NO_REFERENCE, found, goal=GOAL)
 
 
-def recoveries(sender: Sender, times: int, patience: float) -> list[float]:
-    """Of one job, which is killed again and again; as many as there are within the patience."""
-    sender.send("asynchronous", 1, WORK_SECONDS, 0.01)
-    until("a start", 60, lambda: starts(sender) == 1)
-    found: list[float] = []
-    for kill in range(1, times + 1):
-        killed_at = time.time()
-        with on(MEASURED):
-            sender.worker.stop()
-            sender.worker.start()
-        try:
-            until("another start", patience, lambda kill=kill: starts(sender) == kill + 1)
-        except AssertionError:
-            break
-        found.append(read_notes(sender.notes).started[-1][1] - killed_at)
-    return found
+def recovery(service: MeasuredService, number: int) -> float:
+    killed_at = time.time()
+    with on(MEASURED):
+        service.worker.stop()
+        service.worker.start()
+    return wait_for_start(service, number) - killed_at
 
 
-def starts(sender: Sender) -> int:
-    return len(read_notes(sender.notes).started) if sender.notes.exists() else 0
+def wait_for_start(service: MeasuredService, number: int) -> float:
+    until("start", PATIENCE_SECONDS, lambda: len(read_notes(service.notes).started) == number)
+    return read_notes(service.notes).started[-1][1]

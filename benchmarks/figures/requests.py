@@ -1,103 +1,63 @@
-"""`POST /users` commits a user and its two jobs; `GET /users/{id}` reads one.
+"""`POST /users` commits a user and its two jobs. `GET /users/{id}` reads a user.
 
-Eight clients, each of which sends its next request when the last one is answered, to one web
-process. The lean app is one file (`benchmarks/bare/lean.py`): FastAPI, the same driver, pool and
-durability, the same three rows in one transaction, and no ledger: nobody would run these jobs.
-**With BackgroundTasks** it commits the user alone, and runs the two tasks after the response, for
-as long as nobody kills it.
+Eight clients call one web process; each sends its next request when the last one is answered. The
+reference is the lean app, `benchmarks/bare/lean.py`: FastAPI with the same driver, pool and
+durability. It writes the same three rows in one transaction, and nobody runs the jobs.
 
-The workers of an engine do not run meanwhile: they have cores of their own where it matters, and
-their cost is figure 5. On `background` there are none, and the web process runs its jobs between
-the requests: **with their work** is the time until the last of them has ended.
+Workers do not run in the meantime; [Jobs](#jobs) says what they cost. On `background`, the web
+process also runs the jobs. **With its jobs** is the rate of users there, including their jobs.
 """
 
-import json
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 
-from benchmarks.apps import lean_app, wait_for_work
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison, Goal, alternating, percentile
-from benchmarks.load import Load, put_load, registrations, request
-from benchmarks.services import MeasuredService, running
+from benchmarks.comparison import NO_REFERENCE, Comparison, Goal, Sample, compared, percentiles
+from benchmarks.load import Load, call, new_user, put_load, registrations, request
+from benchmarks.services import lean_app, running, wait_for_jobs
 
 TITLE = "Requests"
 GOAL = Goal(least=0.85)
-LEAN = "the lean app, with the same rows"
-WITH_TASKS = "the lean app, with bare BackgroundTasks"
+LEAN = "the lean app"
 
 
 def measure(bench: Bench) -> Iterator[Comparison]:
-    for engine, database in bench.places:
+    rounds, count = bench.plan.rounds, bench.plan.requests
+    for engine, database in product(bench.plan.engines, bench.plan.databases):
         bench.say(f"requests: {engine}, {database}")
-        project, place = bench.project(engine, database), [engine, database]
-        with (
-            running(project, start_workers=False) as service,
-            lean_app(service) as lean,
-            lean_app(service, WITH_TASKS="1") as with_tasks,
-        ):
-            yield from posts(bench, service, [lean, with_tasks], place)
-            yield from gets(bench, service, lean, place)
-            if service.workers is service.webs:
-                yield whole(bench, service, with_tasks, place)
+        project = bench.project(engine, database)
+        with running(project, has_workers=False) as service, lean_app(service) as lean:
+            place, ours = [engine, database], service.url
+            runs_jobs = service.runs_jobs_in_web
+            subjects = [partial(posted, ours, count, runs_jobs), partial(posted, lean, count)]
+            yield from compared([*place, "POST /users"], LEAN, rounds, *subjects, goal=GOAL)
+            subjects = [partial(got, url, new_user_path(url), count) for url in (ours, lean)]
+            yield from compared([*place, "GET /users/{id}"], LEAN, rounds, *subjects, goal=GOAL)
+            if runs_jobs:
+                case = [*place, "POST /users, with its jobs"]
+                yield from compared(case, NO_REFERENCE, rounds, partial(worked, ours, count))
 
 
-def posts(
-    bench: Bench, service: MeasuredService, others: list[str], place: list[str]
-) -> Iterator[Comparison]:
-    runs_jobs = service.workers is service.webs
-    count = bench.plan.requests
-    subjects = [partial(registered, service.urls[0], count, waits=runs_jobs)]
-    subjects += [partial(registered, url, count, waits=True) for url in others]
-    ours, lean, with_tasks = alternating(bench.plan.rounds, *subjects)
-    case, note = [*place, "POST /users"], service.durability
-    yield from compared(case, ours, lean, note)
-    rates = [[load.rate for load in loads] for loads in (ours, with_tasks)]
-    yield Comparison([*case, "with BackgroundTasks"], "requests/s", WITH_TASKS, *rates, note=note)
-
-
-def gets(
-    bench: Bench, service: MeasuredService, lean: str, place: list[str]
-) -> Iterator[Comparison]:
-    subjects = []
-    for url in (service.urls[0], lean):
-        [body] = put_load([url], registrations(1)).bodies
-        read_user = request("GET", f"/users/{json.loads(body)['id']}")
-        subjects.append(partial(put_load, [url], [read_user] * bench.plan.requests))
-    ours, others = alternating(bench.plan.rounds, *subjects)
-    yield from compared([*place, "GET /users/{id}"], ours, others, service.durability)
-
-
-def compared(
-    case: list[str], ours: list[Load], lean: list[Load], durability: str
-) -> Iterator[Comparison]:
-    busy = max(load.busy for load in [*ours, *lean])
-    note = f"{durability}; the clients computed for {busy:.0%} of the time at most"
-    rates = [[load.rate for load in loads] for loads in (ours, lean)]
-    yield Comparison(case, "requests/s", LEAN, *rates, goal=GOAL, note=note)
-    for percent in (50, 99):
-        times = [
-            [1000 * percentile(load.latencies, percent) for load in loads] for loads in (ours, lean)
-        ]
-        yield Comparison([*case, f"p{percent}"], "ms", LEAN, *times, note=note)
-
-
-def whole(bench: Bench, service: MeasuredService, with_tasks: str, place: list[str]) -> Comparison:
-    count, urls = bench.plan.requests // 3, (service.urls[0], with_tasks)
-    subjects = [partial(registered_and_done, url, count) for url in urls]
-    rates = alternating(bench.plan.rounds, *subjects)
-    case, note = [*place, "POST /users, with their work"], service.durability
-    return Comparison(case, "users/s", WITH_TASKS, *rates, note=note)
-
-
-def registered(url: str, count: int, *, waits: bool) -> Load:
+def posted(url: str, count: int, runs_jobs: bool = False) -> Sample:
     load = put_load([url], registrations(count))
-    if waits:
-        wait_for_work(url)
-    return load
+    if runs_jobs:
+        wait_for_jobs(url)
+    return of_load(load)
 
 
-def registered_and_done(url: str, count: int) -> float:
-    """Users per second, all their work included."""
+def got(url: str, path: str, count: int) -> Sample:
+    return of_load(put_load([url], [request("GET", path)] * count))
+
+
+def of_load(load: Load) -> Sample:
+    return {("", "requests/s"): load.rate, **percentiles(load.milliseconds)}
+
+
+def worked(url: str, count: int) -> Sample:
     load = put_load([url], registrations(count))
-    return count / (load.took + wait_for_work(url))
+    return {("", "users/s"): count / (load.took + wait_for_jobs(url))}
+
+
+def new_user_path(url: str) -> str:
+    return f"/users/{call(url, 'POST', '/users', new_user())['id']}"

@@ -1,82 +1,37 @@
-"""How long a client waits for its answer while the request's task takes 0.1 s or 2 s, and while
-the broker is gone (killed) or frozen (SIGSTOP).
+"""How long a client waits for its response if the task takes 2 s.
 
-One request after the other, 50 a second at most, each of which enqueues one job, on SQLite unless
-it says otherwise. The reference is the same service, in turn, with a task of 0 s and its broker
-up: a ratio of 1 says that nobody waits.
+Requests are sent one after the other, at most 50 a second. Each enqueues one job, on SQLite. The
+reference is the same service with a task of 0 s. A ratio of about 1 means that no client waits.
+[GUARANTEES](GUARANTEES.md) says how long clients wait while the broker is down.
 """
 
-import itertools
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
 from functools import partial
 
-from process import Process
-
-from benchmarks.apps import wait_for_work
 from benchmarks.bench import Bench
-from benchmarks.comparison import Comparison, alternating, percentile
+from benchmarks.comparison import Comparison, Sample, compared, percentiles
 from benchmarks.load import put_load, request
-from benchmarks.services import MeasuredService, running
+from benchmarks.services import running
 
 TITLE = "The response does not wait"
 INTERVAL = 0.02
-AGAINST = "a task of 0 s, the broker up"
-
-Condition = Callable[[], AbstractContextManager[None]]
 
 
 def measure(bench: Bench) -> Iterator[Comparison]:
-    database = bench.plan.databases[0]
+    rounds, count = bench.plan.few_rounds, bench.plan.singles
     for engine in bench.plan.engines:
         bench.say(f"responses: {engine}")
-        with running(bench.project(engine, database)) as service:
-            for name, seconds, condition in conditions(service):
-                subjects = [
-                    partial(latencies, service, bench.plan.singles, 0, nullcontext),
-                    partial(latencies, service, bench.plan.singles, seconds, condition),
-                ]
-                up, ours = alternating(bench.plan.few_rounds, *subjects, warm_up=False)
-                for percent in (50, 99):
-                    times = [[percentile(each, percent) for each in found] for found in (ours, up)]
-                    case = [engine, f"{name}, p{percent}"]
-                    yield Comparison(case, "ms", AGAINST, *times, note=service.durability)
+        with running(bench.project(engine, bench.plan.databases[0])) as service:
+            subjects = [partial(latencies, service.url, count, seconds) for seconds in (2, 0)]
+            case, against = [engine, "task of 2 s"], "a task of 0 s"
+            yield from compared(case, against, rounds, *subjects, warm_up=False)
 
 
-def conditions(service: MeasuredService) -> Iterator[tuple[str, float, Condition]]:
-    if service.broker:
-        yield "the broker gone", 0, partial(gone, service, service.broker)
-        yield "the broker frozen", 0, partial(frozen, service, service.broker)
-    # Last: what is left of them is slow, but hinders nobody.
-    yield "a task of 0.1 s", 0.1, nullcontext
-    yield "a task of 2 s", 2, nullcontext
-
-
-@contextmanager
-def gone(service: MeasuredService, broker: Process) -> Iterator[None]:
-    broker.stop()
-    yield
-    service.start()
-    wait_for_work(service.urls[0])
-
-
-@contextmanager
-def frozen(service: MeasuredService, broker: Process) -> Iterator[None]:
-    broker.send_signal(signal.SIGSTOP)
-    yield
-    broker.send_signal(signal.SIGCONT)
-    wait_for_work(service.urls[0])
-
-
-def latencies(
-    service: MeasuredService, count: int, seconds: float, condition: Condition
-) -> list[float]:
+def latencies(url: str, count: int, seconds: float) -> Sample:
     found = []
-    with condition():
-        for kind in itertools.islice(itertools.cycle(("asynchronous", "synchronous")), count):
-            batch = {"task": kind, "count": 1, "seconds": seconds, "is_waited_for": False}
-            found += put_load(service.urls, [request("POST", "/probes", batch)], 1).latencies
-            time.sleep(INTERVAL)
-    return [1000 * each for each in found]
+    for _ in range(count):
+        enqueue = request("POST", "/probes", {"count": 1, "seconds": seconds})
+        found += put_load([url], [enqueue], 1).milliseconds
+        time.sleep(INTERVAL)
+    return percentiles(found)

@@ -1,4 +1,4 @@
-"""What the benchmarks add to a rendered service: tasks that wait, and ways to have them sent."""
+"""What the benchmarks add to a rendered service: a task that waits, and routes."""
 
 from app.probe import tasks
 

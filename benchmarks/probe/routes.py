@@ -1,41 +1,58 @@
-"""Has jobs accepted, in one transaction, and sent at once or after the response."""
+"""Enqueues jobs, and tells how many are not yet sent or have not ended."""
 
 import time
+from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Request
+from fastapi import APIRouter, BackgroundTasks, Depends
 from pydantic import BaseModel
 from sqlalchemy import func, select
 
-from app.deps import Session
-from app.jobs.models import OPEN
-from app.settings import get_settings
-from app.tasks import tasks
-from app.uow import unit_of_work
+from app.jobs import Job
+from app.probe import profiling, tasks
+from app.web import Session, Uow
 
 router = APIRouter()
+router.include_router(profiling.router)
 
 
 class Batch(BaseModel):
-    task: str
     count: int
     seconds: float
-    # Then the answer says that all have been sent.
-    is_waited_for: bool
+
+
+class Sending:
+    requests = 0
+
+
+async def count_sending(background: BackgroundTasks) -> AsyncIterator[None]:
+    """Background tasks run in order, and the unit of work has added its own by then."""
+    Sending.requests += 1
+    yield
+    background.add_task(sent)
+
+
+async def sent() -> None:
+    Sending.requests -= 1
+
+
+# It comes before Uow, so it ends after it.
+CountSending = Annotated[None, Depends(count_sending, scope="function")]
 
 
 @router.post("/probes", status_code=202)
-async def enqueue(batch: Batch, request: Request, background: BackgroundTasks) -> int:
-    async with unit_of_work(request.state.database, get_settings().jobs_lease) as uow:
-        for _ in range(batch.count):
-            uow.enqueue(tasks[batch.task], time.time(), batch.seconds)
-    if batch.is_waited_for:
-        await request.state.relay.hand_over(uow.in_hand)
-    else:
-        background.add_task(request.state.relay.hand_over, uow.in_hand)
+async def enqueue(_: CountSending, uow: Uow, batch: Batch) -> int:
+    for _ in range(batch.count):
+        uow.enqueue(tasks.wait, time.time(), batch.seconds)
     return batch.count
+
+
+@router.get("/sending")
+async def count_requests_that_send() -> int:
+    return Sending.requests
 
 
 @router.get("/open")
 async def count_open(session: Session) -> int:
     """How many jobs have not ended."""
-    return await session.scalar(select(func.count()).where(OPEN)) or 0
+    return await session.scalar(select(func.count()).where(Job.finished_at.is_(None))) or 0

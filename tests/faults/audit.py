@@ -1,4 +1,4 @@
-"""Compares what was accepted with what the ledger says and with what the tasks have noted."""
+"""Compares the accepted jobs with the jobs table and with the notes of the tasks."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from service import Service
 class Execution:
     number: str
     began: float
-    # The last that is known of it: a killed one has noted nothing more.
+    # The time of its last note: a killed one writes no more.
     ended: float
 
 
@@ -20,7 +20,7 @@ class Execution:
 class Audit:
     accepted: int
     succeeded: int
-    # With a reason, which the list of jobs shows.
+    # With a reason in the list of jobs.
     failed: int
     starts: Counter[str]
     finishes: Counter[str]
@@ -31,25 +31,25 @@ class Audit:
         return self.accepted - self.succeeded - self.failed
 
     @property
-    def begun_again(self) -> int:
+    def started_again(self) -> int:
         return sum(times > 1 for times in self.starts.values())
 
     @property
-    def finished_again(self) -> int:
+    def finished_twice(self) -> int:
         return sum(times > 1 for times in self.finishes.values())
 
     def __str__(self) -> str:
         parts = [f"{self.lost} of {self.accepted:,} lost"]
         if self.failed:
-            parts.append(f"{self.failed:,} failed, with a reason")
+            parts.append(f"{self.failed:,} failed with a reason")
         if self.starts:
-            parts.append(f"{self.begun_again} begun again")
-            parts.append(f"{self.finished_again} finished twice")
+            parts.append(f"{self.started_again} started again")
+            parts.append(f"{self.finished_twice} finished twice")
         return ", ".join(parts)
 
 
 def audited(service: Service, accepted: int, *, may_overlap: bool = False) -> Audit:
-    """Every accepted job has one end, which can be seen, and no two processes had it at once."""
+    """Every accepted job has exactly one visible outcome, and no two processes ran it at once."""
     with_reason = [job for job in _failed(service) if job["error"]]
     executions = executions_in(service.notes)
     audit = Audit(
@@ -60,15 +60,15 @@ def audited(service: Service, accepted: int, *, may_overlap: bool = False) -> Au
         counts(service, "finished"),
         _at_once([*executions.values()]),
     )
-    assert audit.lost == 0, f"{service.count()} in the ledger: {audit}"
-    assert may_overlap or audit.at_once == 0, f"two executions of one job overlapped: {audit}"
+    assert audit.lost == 0, f"{service.count()} in the jobs table: {audit}"
+    assert may_overlap or audit.at_once == 0, f"two executions of a job overlapped: {audit}"
     return audit
 
 
 def _failed(service: Service) -> list[dict[str, object]]:
     most = 100
     page = service.jobs("failed", limit=most)
-    assert page["total"] <= most, f"more failed than the tests expect: {page['total']}"
+    assert page["total"] <= most, f"more jobs failed than expected: {page['total']}"
     return list(page["items"])
 
 
@@ -77,7 +77,7 @@ def notes_of(file: Path) -> list[list[str]]:
 
 
 def counts(service: Service, event: str) -> Counter[str]:
-    """How often each probe has started, or finished."""
+    """How often each probe started or finished."""
     return Counter(number for name, number, *_ in notes_of(service.notes) if name == event)
 
 

@@ -1,4 +1,4 @@
-"""Users who register, one after another, whatever happens to the service."""
+"""Clients that register users continuously, whatever happens to the service."""
 
 import itertools
 import threading
@@ -9,7 +9,7 @@ from service import NO_ANSWER, Service
 
 
 class Clients:
-    """They remember which jobs they were promised."""
+    """They remember the jobs of their responses."""
 
     def __init__(self, service: Service, count: int) -> None:
         self.promised: list[str] = []

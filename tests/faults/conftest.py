@@ -1,4 +1,4 @@
-"""Each engine on each database, with tasks that note what happens to them."""
+"""Services of each engine on each database, with tasks that write notes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from service import Service, running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--guarantees", type=Path, help="write this page, if nothing is missing")
+    parser.addoption("--guarantees", type=Path, help="write this page, if no result is missing")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One directory for all processes of the test run."""
+    """A directory shared by all processes of the test run."""
     own = tmp_path_factory.getbasetemp()
     shared = (own.parent if own.name.startswith("popen-") else own) / "projects"
     shared.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
-"""Runs in a project: spoils the messages on its Redis that carry the given ids, one way each.
+"""Runs in a project and corrupts the messages of the given ids on its Redis, each in another way.
 
-Where they are is told by what Redis holds, not by which engine has put it there.
+It finds them by their content, so that it works for every engine.
 """
 
 import base64
@@ -18,7 +18,7 @@ NO_ID = "z" * 36
 
 
 def messages(redis: Any) -> Iterator[tuple[bytes, Callable[[bytes], object]]]:
-    """Each with the function that puts another one in its place."""
+    """Each message with a function that replaces it."""
     for key in redis.scan_iter():
         match redis.type(key):
             case b"string":
@@ -32,7 +32,7 @@ def messages(redis: Any) -> Iterator[tuple[bytes, Callable[[bytes], object]]]:
 
 
 def spellings(job_id: str) -> list[bytes]:
-    """An id as it is, and as it is in a body of base64, in each of its three phases."""
+    """The id, and the id within base64, at each of the three possible offsets."""
     plain = job_id.encode()
     return [plain] + [base64.b64encode(b"\0" * n + plain)[4 * (n > 0) : 44] for n in range(3)]
 

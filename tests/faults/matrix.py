@@ -1,4 +1,4 @@
-"""On which engines and databases a fault is tried, and what the page says of it."""
+"""The engines and databases on which a fault is tested, and its row in docs/GUARANTEES.md."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -29,24 +29,24 @@ def has_turn(answers: Answers) -> bool:
 EVERYWHERE = combinations("engine", "database")
 ON_FIRST_DATABASE = [answers for answers in EVERYWHERE if answers["database"] == DATABASES[0]]
 BY_TURNS = [answers for answers in EVERYWHERE if has_turn(answers)]
-# Where the database has no part in the fault, the first one stands for all.
+# For faults that do not depend on the database.
 on_every_engine = on(ON_FIRST_DATABASE)
 on_every_broker = on([answers for answers in ON_FIRST_DATABASE if has_broker(answers)])
-# Where engine and database each have a part, but not with each other.
+# For faults that depend on the engine and on the database, but not on their combination.
 on_every_engine_by_turns = on(BY_TURNS)
 on_every_broker_by_turns = on([answers for answers in BY_TURNS if has_broker(answers)])
 on_postgresql = on([answers for answers in EVERYWHERE if answers["database"] == "postgresql"])
 on_sqlite = on([answers for answers in EVERYWHERE if answers["database"] == "sqlite"])
-NO_BROKER = "it has no broker"
+NO_BROKER = "this engine has no broker"
 
 
 def fault(what: str, *, promise: str, elsewhere: str = "") -> Callable[[Any], Any]:
-    """One row of docs/GUARANTEES.md; `elsewhere` says why an engine is spared."""
+    """A row of docs/GUARANTEES.md; `elsewhere` says why it does not apply to other engines."""
     return pytest.mark.fault(what=what, promise=promise, elsewhere=elsewhere)
 
 
 def faults() -> dict[str, str]:
-    """What each test breaks, by the test's name."""
+    """The title of each fault, by the name of its test."""
     files = sorted(Path(__file__).parent.glob("test_*.py"))
     return {
         name: mark.kwargs["what"]

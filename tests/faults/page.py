@@ -1,6 +1,7 @@
-"""docs/GUARANTEES.md, from what one run has measured."""
+"""Writes docs/GUARANTEES.md from the results of one run."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 PROSE = Path(__file__).with_name("guarantees.md")
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
-SERVERS = (["redis-server", "--version"], ["postgres", "--version"])
+SERVERS = ("redis-server", "postgres")
 
 
 def write_page(cells: list["Cell"]) -> str:
@@ -23,7 +24,7 @@ def write_page(cells: list["Cell"]) -> str:
     rows = [*by_test.values()]
     return PROSE.read_text(encoding="utf-8").format(
         machine=machine(),
-        servers=", ".join(version_of(command) for command in SERVERS),
+        servers=", ".join(version_of(name) for name in SERVERS),
         overview=overview(rows),
         engines="\n".join(section(engine, rows) for engine in ENGINES),
     )
@@ -31,7 +32,7 @@ def write_page(cells: list["Cell"]) -> str:
 
 def overview(rows: list[list["Cell"]]) -> str:
     links = " | ".join(f"[{engine}](#{engine})" for engine in ENGINES)
-    lines = [f"| What breaks | {links} |", "|---" * (len(ENGINES) + 1) + "|"]
+    lines = [f"| Fault | {links} |", "|---" * (len(ENGINES) + 1) + "|"]
     for cells in rows:
         verdicts = (verdict(engine, cells) for engine in ENGINES)
         lines.append(f"| {cells[0].what} | {' | '.join(verdicts)} |")
@@ -48,26 +49,28 @@ def section(engine: str, rows: list[list["Cell"]]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in own[0].versions.items())
     label = SPEC["__prompts__"]["engine"][engine]
     lines = [f"## {engine}", "", f"{label}.", ""]
-    lines += ["| What breaks | What is promised | What was measured | Again |", "|---|---|---|---|"]
+    lines += ["| Fault | Guarantee | Result | Run it |", "|---|---|---|---|"]
     for cells in rows:
         first = cells[0]
-        again = f"`make faults ONLY={first.test}`"
-        lines.append(f"| {first.what} | {first.promise} | {measured(engine, cells)} | {again} |")
+        command = f"`make faults ONLY={first.test}`"
+        lines.append(f"| {first.what} | {first.promise} | {measured(engine, cells)} | {command} |")
     return "\n".join([*lines, "", f"Measured with {versions}.", ""])
 
 
 def measured(engine: str, cells: list["Cell"]) -> str:
     own = [cell for cell in cells if cell.engine == engine]
     if not own:
-        return f"not tried: {cells[0].elsewhere}"
+        return f"does not apply: {cells[0].elsewhere}"
     return "<br>".join(
         f"{NAMES[cell.database]}: **{cell.verdict}**. {cell.figures}".replace("|", "\\|")
         for cell in own
     )
 
 
-def version_of(command: list[str]) -> str:
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def version_of(server: str) -> str:
+    if not (program := shutil.which(server)):
+        return f"a {server} from a package"
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     words = said.replace("v=", " ").split()
     return f"{words[0]} {next(word for word in words if word[0].isdigit())}"
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the service's own, to be stopped in each of its ways and started again."""
+"""A private PostgreSQL that tests stop and restart."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from ports import free_port
 from process import until
 from service import Service
 
-# The project's own tests know how to serve one; it lasts until our end of the pipe closes.
+# Uses the code of the project's own tests. The server runs until our end of the pipe closes.
 HOLD_SERVER = """
 import sys; from pathlib import Path; from sqlalchemy import make_url
 from tests.database import private_server
@@ -26,7 +26,7 @@ execute(make_url(sys.argv[1]), sys.argv[2])
 
 
 def execute(service: Service, statement: str) -> None:
-    """In the service's database, without the service."""
+    """Executes it in the database of the service, without the service."""
     url = service.environment["DATABASE_URL"]
     command = [UV, "run", "python", "-c", EXECUTE, url, statement]
     subprocess.run(command, cwd=service.project, env=service.environment, check=True)
@@ -34,7 +34,7 @@ def execute(service: Service, statement: str) -> None:
 
 class PostgreSQL:
     def __init__(self, project: Path, environment: dict[str, str]) -> None:
-        # Not in the directory of pytest, which PostgreSQL's user may not enter.
+        # Not in the directory of pytest, which the user of PostgreSQL cannot enter.
         self._directory = tempfile.TemporaryDirectory()
         self._project = project
         self._environment = environment
@@ -44,7 +44,7 @@ class PostgreSQL:
         until("PostgreSQL", 60, self._starts)
 
     def _starts(self) -> bool:
-        # The next may have to wait until the last process of a killed one is gone.
+        # It may have to wait until the last process of a killed server has ended.
         data = str(Path(self._directory.name) / "data")
         self._holder = subprocess.Popen(
             [UV, "run", "python", "-c", HOLD_SERVER, data, self.url],
@@ -59,7 +59,7 @@ class PostgreSQL:
         return bool(self._pid)
 
     def stop(self, number: int) -> None:
-        """SIGINT is its fast shutdown, SIGQUIT the immediate one."""
+        """SIGINT is a fast shutdown, SIGQUIT an immediate one."""
         with suppress(ProcessLookupError):
             os.kill(int(self._pid), number)
         self._holder.communicate()

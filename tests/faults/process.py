@@ -1,4 +1,4 @@
-"""A process group of our own, to be signalled whole or in part."""
+"""A process in its own group, which can be signalled as a whole or in part."""
 
 import os
 import signal
@@ -10,12 +10,12 @@ from pathlib import Path
 
 
 def until(what: str, seconds: float, condition: Callable[[], bool]) -> float:
-    """Wait for what must come; return after how many seconds it came."""
+    """Waits for the condition, and returns the seconds it took."""
     started = asked = time.monotonic()
     while not condition():
         now = time.monotonic()
-        assert now - started < seconds, f"no {what} within {seconds} s"
-        # To ask is work for the one that is asked: on a busy machine, ask less often.
+        assert now - started < seconds, f"timed out after {seconds} s, waiting for {what}"
+        # Evaluating the condition costs time too: on a busy machine, do it less often.
         time.sleep(min(0.1 + 3 * (now - asked), 2))
         asked = time.monotonic()
     return time.monotonic() - started
@@ -30,7 +30,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def tree_of(pid: int) -> dict[int, list[int]]:
-    """The process and all that come from it, each with its children."""
+    """The process and its descendants, each with its children."""
     children = children_of(pid)
     tree = {pid: children}
     for child in children:
@@ -44,11 +44,11 @@ class Process:
     ) -> None:
         self.name = name
         self.log = directory / f"{name}.log"
-        # While it exists, somebody has to end this group.
+        # While this file exists, the group must be ended.
         self._mark = directory / f"{name}.group"
         self._command = command
         self._directory = directory
-        # The caller's dictionary itself: what is changed there holds from the next start.
+        # Not a copy: changes of the caller apply from the next start.
         self._environment = environment
         self._own_environment = own
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,27 +74,31 @@ class Process:
         return tree_of(self._process.pid) if self._process and self.is_running else {}
 
     def send_signal(self, number: int) -> None:
-        """To the whole group."""
+        """Signals the whole group."""
         if self._process:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
     def kill_child(self) -> None:
-        """Kill one process that has none below it; those above it replace it, or end too."""
+        """Kills a process without children. Its ancestors replace it, or end too."""
         before = self.tree
         victim = next(pid for pid, children in before.items() if not children)
         above = {pid for pid, children in before.items() if children}
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
-        until("heir", 180, lambda: bool(self.tree.keys() - above - {victim}) or not self.is_running)
+        until(
+            "a replacement",
+            180,
+            lambda: bool(self.tree.keys() - above - {victim}) or not self.is_running,
+        )
 
     def stop(self, number: int = signal.SIGKILL, within: float = 180) -> float:
-        """Signal the whole group, and wait for its leader."""
+        """Signals the whole group and waits for its leader."""
         self.send_signal(number)
         return self.wait(within)
 
     def wait(self, within: float) -> float:
-        """Return after how many seconds the group's leader had ended."""
+        """Waits for the leader of the group, and returns the seconds it took."""
         started = time.monotonic()
         if self._process:
             self._process.wait(within)
@@ -105,7 +109,7 @@ class Process:
         return self.logged(text) >= times
 
     def logged(self, text: str) -> int:
-        """How many of its lines contain the text."""
+        """The number of lines that contain the text."""
         if not self.log.exists():
             return 0
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""A rendered project that has the probe in it: made and installed once, for all who ask."""
+"""A rendered project with the probe, made and installed once per test run."""
 
 import fcntl
 import json
@@ -36,7 +36,7 @@ def installed(sources: Path, answers: dict[str, str], shared: Path, probe: Path 
             project = render(sources, answers, folder)
             add_probe(project, probe)
             subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
-            # Written last: it says that the project is whole.
+            # Written last, because it marks the project as complete.
             (folder / VERSIONS).write_text(json.dumps(versions_in(project)))
     return folder / name_of(answers)
 
@@ -52,7 +52,7 @@ def add_probe(project: Path, probe: Path) -> None:
 
 
 def versions_in(project: Path) -> dict[str, str]:
-    """Of Python, SQLite, and whatever the project names as its dependencies."""
+    """The versions of Python, SQLite and the direct dependencies of the project."""
     named = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
     packages = [requirement.partition(">=")[0].partition("[")[0] for requirement in named]
     said = subprocess.run(

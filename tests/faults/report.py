@@ -1,4 +1,4 @@
-"""Collects what the tests have measured, and writes docs/GUARANTEES.md if it is complete."""
+"""Collects the results of the tests, and writes docs/GUARANTEES.md if none is missing."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass
 class Report:
-    """In the process that sees every report, whichever process made it."""
+    """Lives in the process that receives the reports of all processes."""
 
     page: Path | None
     cells: list[Cell] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Report:
             if self.gaps():
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
             else:
-                # All at once: a reader never meets half a page.
+                # Replaced at once, so that no reader sees half a page.
                 new = self.page.with_suffix(".new")
                 new.write_text(write_page(self.cells), encoding="utf-8")
                 new.replace(self.page)
@@ -52,10 +52,10 @@ class Report:
             where = f"{cell.engine}, {cell.database}"
             terminalreporter.write_line(f"{cell.test}\n  {where}: {cell.verdict}: {cell.figures}")
         for gap in self.gaps() if self.page else ():
-            terminalreporter.write_line(f"not written, {self.page} would lack {gap}", red=True)
+            terminalreporter.write_line(f"{self.page} was not written: it lacks {gap}", red=True)
 
     def gaps(self) -> list[str]:
-        found = [f"the figures of {test}" for test in self.silent]
+        found = [f"the result of {test}" for test in self.silent]
         for test in faults():
             cells = [cell for cell in self.cells if cell.test == test]
             excused = bool(cells) and cells[0].elsewhere
@@ -66,11 +66,11 @@ class Report:
 
 
 class Recorder:
-    """Takes down what one test has measured."""
+    """Records the result of one test."""
 
     def __init__(self, node: pytest.Function, answers: dict[str, str], versions: dict[str, str]):
         marker = node.get_closest_marker("fault")
-        assert marker, f"{node.name} does not say which fault it tries"
+        assert marker, f"{node.name} has no @fault"
         self._node = node
         self._about: dict[str, Any] = {
             "test": node.originalname,

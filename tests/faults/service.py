@@ -1,9 +1,7 @@
-"""A rendered service as it runs in production: the lines of its Procfile, as real processes."""
+"""A rendered service as it runs in production: the processes of its Procfile."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -17,13 +15,14 @@ from typing import Any
 from checks import UV, environment
 from ports import free_port
 from process import Process, until
+from servers import find_redis_server
 
-# No proxy stands between us and our own machine.
+# Requests to this machine must not go through a proxy.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 NO_ANSWER = (OSError, HTTPException)
 
-# The project's own tests know how to get a database. It lasts until our end of the pipe closes;
-# if that comes before the processes were stopped, we are dead, and they end with it.
+# Uses the code of the project's own tests. The database exists until our end of the pipe closes. If
+# the processes have not been stopped by then, the test run was killed, and this ends them.
 HOLD_DATABASE = """
 import os, signal, sys
 from pathlib import Path
@@ -42,7 +41,7 @@ with running_server(directory) as server:
 
 
 class Service:
-    """Any number of web processes and workers, one database, and the broker that they need."""
+    """Any number of web processes and workers, a database, and a broker if they need one."""
 
     def __init__(
         self, project: Path, directory: Path, *, webs: int = 1, workers: int = 1, **settings: str
@@ -68,7 +67,7 @@ class Service:
             self._process(f"web{number}", lines["web"], PORT=str(port))
             for number, port in enumerate(ports)
         ]
-        # What runs the jobs: the web processes themselves, where there is no other.
+        # The processes that run the jobs. Without workers, these are the web processes.
         self.workers = [
             self._process(f"worker{number}", lines["worker"])
             for number in range(workers if "worker" in lines else 0)
@@ -80,15 +79,15 @@ class Service:
         return Process(name, command, self.directory, self.environment, **own)
 
     def _redis(self) -> Process:
-        """As compose runs it, but with data of its own: services run side by side here."""
-        assert shutil.which("redis-server"), "there is no Redis: apt-get install redis-server"
+        """Configured as in compose.yaml, but with its own data: services run side by side."""
+        self._redis_server = find_redis_server(self.project)
         self.redis_data = self.directory / "redis"
         self.redis_data.mkdir()
         place = f"--bind 127.0.0.1 --port {self.redis_port} --dir {self.redis_data}"
-        return self._process("redis", f"redis-server {place} --appendonly yes --save ''")
+        return self._process("redis", f"{self._redis_server} {place} --appendonly yes --save ''")
 
     def _open_database(self) -> str:
-        # Nothing answers there, so the database is a private one.
+        # Nothing listens there, so the tests of the project start a private server.
         nowhere = {"DATABASE_URL": f"postgresql://app@127.0.0.1:{free_port()}/app"}
         self._database = subprocess.Popen(
             [UV, "run", "python", "-c", HOLD_DATABASE, str(self.directory)],
@@ -115,7 +114,7 @@ class Service:
         return [*([self.broker] if self.broker else []), *self.webs, *own_workers]
 
     def start(self) -> None:
-        """Start whatever does not run."""
+        """Starts all processes that are not running."""
         for process in self.processes:
             if not process.is_running:
                 process.start()
@@ -127,7 +126,7 @@ class Service:
             process.stop()
         self._database.communicate()
 
-    # What a client can do
+    # Requests of a client
 
     def call(
         self, method: str, path: str, body: object = None, url: str | None = None
@@ -176,7 +175,7 @@ class Service:
             return self.count("queued") == 0 == self.count("running")
         return False
 
-    # What only the tests can do
+    # Access for tests only
 
     def enqueue(
         self,
@@ -188,7 +187,7 @@ class Service:
         sender: str = "relay",
         url: str | None = None,
     ) -> list[str]:
-        """Have jobs accepted, numbered from the first; return their ids."""
+        """Enqueues jobs with consecutive numbers, and returns their ids."""
         numbers = [*range(first, first + count)]
         batch = {"task": task, "numbers": numbers, "arguments": arguments}
         batch |= {"delay": delay, "sender": sender}
@@ -197,17 +196,17 @@ class Service:
         return list(answer)
 
     def redis(self, *command: str) -> str:
-        client = ["redis-cli", "-p", str(self.redis_port), *command]
-        return subprocess.run(
-            client, capture_output=True, text=True, check=True, env=os.environ
-        ).stdout.strip()
+        server = self._redis_server
+        client = server.with_name(server.name.replace("-server", "-cli"))
+        whole = [client, "-p", str(self.redis_port), *command]
+        return subprocess.run(whole, capture_output=True, text=True, check=True).stdout.strip()
 
     def messages(self) -> int:
-        """How many messages Redis holds, in whichever way the engine keeps them."""
+        """The number of messages on Redis, whatever their format."""
         total = 0
         for key in self.redis("KEYS", "*").splitlines():
             count = {"zset": "ZCARD", "list": "LLEN", "hash": "HLEN"}.get(self.redis("TYPE", key))
-            # Celery's Redis queue keeps elsewhere what a worker has fetched and not begun.
+            # Celery keeps messages in "unacked" that a worker has fetched and not started.
             if count and (key.endswith(self.project.name) or key == "unacked"):
                 total += int(self.redis(count, key))
         return total

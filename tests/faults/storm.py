@@ -1,4 +1,4 @@
-"""Clients that go on calling while something is broken, and a process manager for what ends."""
+"""Clients that continue during a fault, and a supervisor that restarts processes."""
 
 import itertools
 import threading
@@ -13,7 +13,7 @@ CLIENTS = 4
 
 
 class Storm:
-    """Each client registers a user, waits for the answer, and soon registers the next."""
+    """Each client registers a user, waits for the response, and registers the next user."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -61,22 +61,22 @@ class Storm:
         accepted = (answer for status, answer, _ in self.answers if status == 201)
         return [job["id"] for answer in accepted for job in answer["jobs"]]
 
-    def until_over(self, seconds: float) -> float:
-        """Until every job has ended; those that were promised, as promised."""
-        took = until("success of all", seconds, self.service.all_succeeded)
+    def wait_until_over(self, seconds: float) -> float:
+        """Waits until every job has succeeded, and checks those of the responses."""
+        took = until("all jobs to succeed", seconds, self.service.all_succeeded)
         for job in self.promised:
             status, found = self.service.call("GET", f"/jobs/{job}")
             assert (status, found["status"]) == (200, "succeeded"), found
         return took
 
-    def said(self) -> str:
-        """How the clients fared."""
+    def responses(self) -> str:
+        """The responses that the clients got."""
         seconds = sorted(seconds for *_, seconds in self.answers)
         counts = ", ".join(f"{count} of {status}" for status, count in self.statuses.items())
         median = seconds[len(seconds) // 2]
-        return f"answers: {counts}, in {median:.3f} s, the slowest in {seconds[-1]:.3f} s"
+        return f"responses: {counts}, in {median:.3f} s, the slowest in {seconds[-1]:.3f} s"
 
-    def survived(self) -> str:
+    def restarted(self) -> str:
         if self.restarts:
-            return f"a process ended and was started again {self.restarts} times"
+            return f"processes ended and were restarted {self.restarts} times"
         return "no process ended"

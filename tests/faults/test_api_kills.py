@@ -1,4 +1,4 @@
-"""API processes that are killed around the commit of what they have accepted."""
+"""API processes are killed around the commit of jobs."""
 
 import random
 from contextlib import suppress
@@ -23,32 +23,32 @@ def is_dead(service: Service) -> bool:
 
 
 @fault(
-    "The API is killed (`kill -9`) after its commit, before it sends a job, after it has sent one",
-    promise="what was committed runs, even if the client never got its answer",
+    "An API process is killed (`kill -9`) after a commit, before and after it sends a job",
+    promise="every committed job runs, even if the client got no response",
 )
 @on_every_engine_by_turns
 def test_api_killed_between_commit_and_send(service: Service, cell: Recorder) -> None:
     places = ["after_commit", "before_send", "after_send"]
     acknowledged = 0
     for place in places:
-        # Else its relay might come by there first, with a job of the user before.
+        # Otherwise its relay could pass this place first, with a job of the previous user.
         until("a quiet service", 180, service.all_succeeded)
         service.death.write_text(f"{place} 0")
         with suppress(*NO_ANSWER):
             acknowledged += service.register(place)[0] == 201
-        until(f"death {place}", 180, partial(is_dead, service))
+        until(f"a crash at {place}", 180, partial(is_dead, service))
         service.start()
-    took = until("success of all", RECOVERY_SECONDS, service.all_succeeded)
+    took = until("all jobs to succeed", RECOVERY_SECONDS, service.all_succeeded)
     assert service.call("GET", "/users")[1]["total"] == len(places)
     cell(
         audited(service, 2 * len(places)),
-        f"{acknowledged} of {len(places)} clients had their answer",
-        f"all had succeeded {took:.1f} s after the last restart",
+        f"{acknowledged} of {len(places)} clients got a response",
+        f"all jobs had succeeded {took:.1f} s after the last restart",
     )
 
 
 @fault(
-    "The API is killed (`kill -9`) six times while its relay sends 300 jobs",
+    "An API process is killed (`kill -9`) six times while its relay sends 300 jobs",
     promise="every job runs",
 )
 @on_every_engine
@@ -57,14 +57,14 @@ def test_api_killed_while_its_relay_sends(service: Service, cell: Recorder) -> N
     service.enqueue(count, 0.05)
     for place in ["before_send", "after_send"] * 3:
         service.death.write_text(f"{place} {random.randint(10, 30)}")
-        until(f"death {place}", 180, partial(is_dead, service))
+        until(f"a crash at {place}", 180, partial(is_dead, service))
         service.start()
-    took = until("success of all", RECOVERY_SECONDS, service.all_succeeded)
-    cell(audited(service, count), f"all had succeeded {took:.1f} s after the last restart")
+    took = until("all jobs to succeed", RECOVERY_SECONDS, service.all_succeeded)
+    cell(audited(service, count), f"all jobs had succeeded {took:.1f} s after the last restart")
 
 
 @fault(
-    "One of two APIs is killed (`kill -9`) five times while users are registered at both",
+    "One of two API processes is killed (`kill -9`) five times while users register on both",
     promise="every job of an answered request runs",
 )
 @on_every_engine_by_turns
@@ -78,10 +78,10 @@ def test_api_killed_under_load(project: Path, tmp_path: Path, cell: Recorder) ->
                 victim.stop()
                 victim.start()
         service.start()
-        took = until("success of all", RECOVERY_SECONDS, service.all_succeeded)
+        took = until("all jobs to succeed", RECOVERY_SECONDS, service.all_succeeded)
         assert {service.read(job)["status"] for job in clients.promised} == {"succeeded"}
         cell(
             audited(service, service.count()),
-            f"{len(clients.promised):,} of them were promised to clients",
-            f"all had succeeded {took:.1f} s after the last restart",
+            f"{len(clients.promised):,} of them were in responses to clients",
+            f"all jobs had succeeded {took:.1f} s after the last restart",
         )

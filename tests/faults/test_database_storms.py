@@ -1,4 +1,4 @@
-"""A database that is restarted, locked or full while users register and jobs run."""
+"""The database is restarted, locked or full while users register and jobs run."""
 
 import signal
 import sqlite3
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 RECOVERY_SECONDS = 300
 
-# What the server says when its disk is full, said by every write of a job.
+# Raises the error of a full disk for every write of a job.
 FILL = (
     "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS "
     "$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$",
@@ -28,19 +28,19 @@ FILL = (
 MAKE_ROOM = ("DROP TRIGGER no_room ON jobs",)
 
 
-def weathered(storm: Storm, cell: Recorder, *allowed: int) -> None:
-    """After the storm: clients were told plainly, and what was promised to them was done."""
-    took = storm.until_over(RECOVERY_SECONDS)
+def check_recovery(storm: Storm, cell: Recorder, *allowed: int) -> None:
+    """After the storm: clients got a clear status, and every job of a response has succeeded."""
+    took = storm.wait_until_over(RECOVERY_SECONDS)
     assert set(storm.statuses) <= {201, *allowed}
     tracebacks = sum(process.logged("Traceback") for process in storm.service.processes)
-    # More than was promised: a commit may have been made although its answer was lost.
+    # There may be more jobs than in responses: a commit can succeed although its response is lost.
     audit = audited(storm.service, storm.service.count())
     cell(
         audit,
-        storm.said(),
-        storm.survived(),
-        f"{tracebacks} stack traces in the logs",
-        f"all had succeeded {took:.1f} s after its end",
+        storm.responses(),
+        storm.restarted(),
+        f"{tracebacks} tracebacks in the logs",
+        f"all jobs had succeeded {took:.1f} s after the fault",
     )
 
 
@@ -50,8 +50,8 @@ def answered(storm: Storm, status: int, more: int = 0) -> Callable[[], bool]:
 
 
 @fault(
-    "PostgreSQL is restarted under load, three times: a fast shutdown, an immediate one, `kill -9`",
-    promise="503 until it is back, then all goes on by itself",
+    "PostgreSQL is restarted three times under load: fast shutdown, immediate shutdown, `kill -9`",
+    promise="requests get 503 while it is down; then the service recovers by itself",
 )
 @on_postgresql
 def test_postgresql_restarted(project: Path, tmp_path: Path, cell: Recorder) -> None:
@@ -66,14 +66,14 @@ def test_postgresql_restarted(project: Path, tmp_path: Path, cell: Recorder) -> 
                 until("refusals", 120, answered(storm, 503, more=5))
                 service.postgres.start()
             until("answers", 120, answered(storm, 201, more=10))
-        weathered(storm, cell, 503)
+        check_recovery(storm, cell, 503)
     finally:
         service.stop()
 
 
 @fault(
-    "Another process holds SQLite's lock for 3 s under load",
-    promise="who writes waits, and nobody is refused",
+    "Another process holds SQLite's write lock for 3 s under load",
+    promise="writes wait, and no request fails",
 )
 @on_sqlite
 def test_sqlite_locked(service: Service, cell: Recorder) -> None:
@@ -86,13 +86,13 @@ def test_sqlite_locked(service: Service, cell: Recorder) -> None:
         time.sleep(3)
         other.close()
         until("answers", 120, answered(storm, 201, more=10))
-    weathered(storm, cell)
+    check_recovery(storm, cell)
 
 
 @fault(
-    "The database has no room left under load, for 5 s (SQLite: `PRAGMA max_page_count`; "
-    "PostgreSQL: its error for a full disk, raised by a trigger)",
-    promise="507 until there is room, reading goes on; then all goes on by itself",
+    "The database is full for 5 s under load (SQLite: `PRAGMA max_page_count`; "
+    "PostgreSQL: a trigger raises the error of a full disk)",
+    promise="writes get 507 while it is full, and reads work; then the service recovers by itself",
 )
 @on_every_engine_by_turns
 def test_database_full(service: Service, cell: Recorder) -> None:
@@ -107,4 +107,4 @@ def test_database_full(service: Service, cell: Recorder) -> None:
         assert service.call("GET", "/users?limit=1")[0] == 200
         no_room.unlink() if on_disk else [execute(service, statement) for statement in MAKE_ROOM]
         until("answers", 120, answered(storm, 201, more=10))
-    weathered(storm, cell, 507)
+    check_recovery(storm, cell, 507)

@@ -1,4 +1,4 @@
-"""Workers that are killed while jobs run."""
+"""Workers are killed while jobs run."""
 
 import random
 from functools import partial
@@ -22,13 +22,13 @@ def kill_group_or_child(process: Process) -> None:
 
 
 @fault(
-    "One of two workers, or one process of it, is killed (`kill -9`) twenty times in 1,000 jobs; "
-    "two APIs send them",
+    "One of two workers, or one of its processes, is killed (`kill -9`) twenty times while "
+    "1,000 jobs of two API processes run",
     promise="every job runs",
 )
 @on_every_engine_by_turns
 def test_twenty_kills_of_two_workers(project: Path, tmp_path: Path, cell: Recorder) -> None:
-    """Half of the jobs are blocking; each kill comes at a point of progress drawn by lot."""
+    """Half of the jobs are blocking. Each kill comes at a random point of progress."""
     with running(project, tmp_path, webs=2, workers=2) as service:
         service.enqueue(JOBS // 2, 0.1, task="probe")
         service.enqueue(JOBS // 2, 0.1, task="blocking_probe", first=JOBS // 2)
@@ -40,6 +40,6 @@ def test_twenty_kills_of_two_workers(project: Path, tmp_path: Path, cell: Record
                 victim.start()
         for url in service.urls:
             until("the API", 180, partial(service.answers, "/health/live", url))
-        took = until("success of all", RECOVERY_SECONDS, service.all_succeeded)
+        took = until("all jobs to succeed", RECOVERY_SECONDS, service.all_succeeded)
         audit = audited(service, JOBS)
-    cell(audit, f"all had succeeded {took:.1f} s after the last restart")
+    cell(audit, f"all jobs had succeeded {took:.1f} s after the last restart")

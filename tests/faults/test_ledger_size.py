@@ -1,4 +1,4 @@
-"""Whether a ledger of a million finished jobs is slower than one of a thousand."""
+"""Compares queries on a million finished jobs with queries on a thousand."""
 
 import json
 import subprocess
@@ -15,9 +15,9 @@ from service import Service
 pytestmark = pytest.mark.slow
 
 FEW, MANY = 1_000, 1_000_000
-# What the service does by itself; the lists are asked for by people, and end early.
+# What the service does by itself. The lists are for people, and end early.
 BY_ITSELF = ("relay", "perform", "prune")
-# They do not grow with the jobs that have succeeded.
+# These do not grow with the number of succeeded jobs.
 SMALL_INDEXES = ("ix_jobs_open", "ix_jobs_status")
 
 Query = dict[str, Any]
@@ -25,7 +25,7 @@ Query = dict[str, Any]
 
 @pytest.fixture
 def database(project: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What a process has to know to find one that is empty."""
+    """The environment of a process, with an empty database."""
     service = Service(project, tmp_path)
     try:
         yield service.environment | {"DATABASE_STATEMENT_SECONDS": "600"}
@@ -34,7 +34,7 @@ def database(project: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def scans(query: Query) -> list[str]:
-    """The lines of its plan that read all jobs, one after the other."""
+    """The lines of its plan that scan the whole table."""
     return [
         line
         for line in query["plan"]
@@ -61,9 +61,9 @@ def slowest(queries: list[Query], step: str) -> str:
 
 
 @fault(
-    f"The ledger holds {MANY:,} finished jobs",
-    promise="no query that the service runs by itself reads them one after the other",
-    elsewhere="the ledger is the same on every engine",
+    f"The jobs table holds {MANY:,} finished jobs",
+    promise="no query that the service runs by itself scans the whole table",
+    elsewhere="the jobs table is the same on every engine",
 )
 @on([answers for answers in EVERYWHERE if answers["engine"] == ENGINES[0]])
 def test_ledger_size(project: Path, database: dict[str, str], cell: Recorder) -> None:
@@ -74,7 +74,7 @@ def test_ledger_size(project: Path, database: dict[str, str], cell: Recorder) ->
     assert {query["query"]: scans(query) for query in own if scans(query)} == {}
     cell(
         *(
-            f"{step}: {slowest(few, step)} beside {FEW:,}, {slowest(many, step)} beside {MANY:,}"
+            f"{step}: {slowest(few, step)} with {FEW:,}, {slowest(many, step)} with {MANY:,}"
             for step in dict.fromkeys(query["step"] for query in many)
         )
     )

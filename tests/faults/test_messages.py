@@ -1,4 +1,4 @@
-"""Messages that no worker can make sense of, and messages that come too often."""
+"""Messages that no worker understands, and messages that are delivered too often."""
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +17,8 @@ HEALTHY = 20
 
 
 @fault(
-    "On the queue are garbage, a spoilt message, the id of no job, and something that is no id",
-    promise="each is logged, and gone; the worker goes on; jobs whose messages were spoilt run",
+    "The queue contains garbage, a corrupted message, an id without a job, and an invalid id",
+    promise="each is logged and removed; the worker continues; jobs with a corrupted message run",
     elsewhere=NO_BROKER,
 )
 @on_every_broker
@@ -31,16 +31,16 @@ def test_garbage_on_the_queue(service: Service, cell: Recorder) -> None:
     subprocess.run(corrupt, cwd=service.project, env=service.environment, check=True)
     service.enqueue(HEALTHY, 0.05, first=3)
     service.worker.start()
-    until("success of the healthy", 180, lambda: service.count("succeeded") >= HEALTHY)
-    took = until("success of all", 300, service.all_succeeded)
+    until("the healthy jobs to succeed", 180, lambda: service.count("succeeded") >= HEALTHY)
+    took = until("all jobs to succeed", 300, service.all_succeeded)
     assert service.worker.is_running
     assert service.worker.has_logged("there is no such job")
-    cell(audited(service, 3 + HEALTHY), f"the spoilt ones had run after another {took:.1f} s")
+    cell(audited(service, 3 + HEALTHY), f"jobs with a corrupted message had run {took:.1f} s later")
 
 
 @fault(
-    "A deploy takes away a task that jobs wait for, and changes the arguments of another",
-    promise="these jobs fail at their first try and say why; the others run",
+    "A deploy removes a task that has waiting jobs, and changes the arguments of another one",
+    promise="these jobs fail at their first attempt with a reason; the others run",
 )
 @on_every_engine
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_jobs_that_no_longer_fit(service: Service, cell: Recorder) -> None:
         process.stop()
     service.environment["PROBE_RELEASE"] = "next"
     service.start()
-    until("end of all", 300, service.all_ended)
+    until("all jobs to end", 300, service.all_ended)
     audit = audited(service, 4 + HEALTHY)
     assert audit.succeeded == HEALTHY
     for job in removed:
@@ -62,12 +62,12 @@ def test_jobs_that_no_longer_fit(service: Service, cell: Recorder) -> None:
         assert service.read(job)["error"] == misfit
     assert {service.read(job)["attempts"] for job in removed + reshaped} == {1}
     assert service.worker.logged("job failed") == 4
-    cell(audit, "each was logged once")
+    cell(audit, "each failure was logged once")
 
 
 @fault(
-    "Each of ten jobs is delivered 50 times at once, to two APIs and two workers",
-    promise="each runs once",
+    "Each of ten jobs is delivered 50 times at once, by two API processes to two workers",
+    promise="each job runs once",
 )
 @on_every_engine
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_fifty_deliveries(project: Path, tmp_path: Path, cell: Recorder) -> None
                 lambda url: service.call("POST", "/deliveries", copies, url), service.urls
             )
             assert {status for status, _ in sent} == {200}
-        until("success of all", 300, service.all_succeeded)
+        until("all jobs to succeed", 300, service.all_succeeded)
         until("an empty queue", 300, lambda: service.broker is None or service.messages() == 0)
         audit = audited(service, len(jobs))
         assert set(audit.starts.values()) == {1}

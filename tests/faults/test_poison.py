@@ -1,4 +1,4 @@
-"""Tasks that do what no task should, among others that do their work."""
+"""Tasks misbehave among tasks that work."""
 
 import signal
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ REASONS = {
 
 @pytest.fixture
 def patient_service(project: Path, tmp_path: Path) -> Iterator[Service]:
-    """With a lease so long that no stall of the machine costs a try."""
+    """With a long lease, so that a slow machine costs no attempt."""
     with running(project, tmp_path, JOBS_LEASE_SECONDS="60") as service:
         yield service
 
 
 @fault(
-    "Tasks raise, hang past their timeout (async, blocking), or take all memory, among 60 others",
-    promise="each fails, says why, after the tries it is allowed; the others succeed",
+    "Tasks raise, exceed their timeout (async and blocking), or run out of memory, among 60 others",
+    promise="each fails with a reason after its allowed attempts; the others succeed",
 )
 @on_every_engine
 def test_poisonous_tasks(patient_service: Service, cell: Recorder) -> None:
@@ -39,7 +39,7 @@ def test_poisonous_tasks(patient_service: Service, cell: Recorder) -> None:
         service.enqueue(each, task=task, first=1000 * (position + 1))
     service.enqueue(HEALTHY // 2, 0.05)
     service.enqueue(HEALTHY // 2, 0.05, task="blocking_probe", first=HEALTHY // 2)
-    took = until("end of all", 300, service.all_ended)
+    took = until("all jobs to end", 300, service.all_ended)
     audit = audited(service, each * len(REASONS) + HEALTHY)
     assert audit.succeeded == HEALTHY == counts(service, "finished").total()
     for job in service.jobs("failed", limit=100)["items"]:
@@ -48,8 +48,8 @@ def test_poisonous_tasks(patient_service: Service, cell: Recorder) -> None:
     assert service.worker.is_running
     cell(
         f"{audit.lost} of {audit.accepted} lost, {audit.succeeded} succeeded, "
-        f"{audit.failed} failed after their {', '.join(map(str, tries_of(service)))} tries",
-        f"all had ended after {took:.1f} s",
+        f"{audit.failed} failed after {', '.join(map(str, tries_of(service)))} attempts",
+        f"all jobs had ended after {took:.1f} s",
     )
 
 
@@ -58,7 +58,7 @@ def tries_of(service: Service) -> list[int]:
 
 
 @fault(
-    "A blocking task hangs for ever, 50 times: more often than a worker has threads for tasks",
+    "A blocking task hangs forever, 50 times: more often than a worker has threads for tasks",
     promise="each fails, and other blocking tasks still run",
 )
 @on_every_engine
@@ -66,22 +66,22 @@ def tries_of(service: Service) -> list[int]:
 def test_threads_that_never_end(service: Service, cell: Recorder) -> None:
     hanging = 50
     service.enqueue(hanging, task="hangs_in_its_thread")
-    until("end of those", 240, service.all_ended)
+    until("these jobs to end", 240, service.all_ended)
     service.enqueue(HEALTHY, 0.05, task="blocking_probe", first=hanging)
-    took = until("end of the others", 300, service.all_ended)
+    took = until("the other jobs to end", 300, service.all_ended)
     audit = audited(service, hanging + HEALTHY)
     assert (audit.failed, audit.succeeded) == (hanging, HEALTHY)
     assert service.worker.is_running
     stopped = service.worker.stop(signal.SIGTERM, 120)
     cell(
         f"{hanging} failed, and {HEALTHY} others succeeded in {took:.1f} s",
-        f"asked to stop (SIGTERM), the worker had ended after {stopped:.1f} s",
+        f"after SIGTERM, the worker ended within {stopped:.1f} s",
     )
 
 
 @fault(
-    "Three tasks end the process that runs them (`os._exit`) at each try, among 60 others",
-    promise="each fails after three tries, and says that its worker was lost; the others succeed",
+    "Three tasks end their process (`os._exit`) at each attempt, among 60 others",
+    promise="each fails after three attempts, because its worker was lost; the others succeed",
 )
 @on_every_engine
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_tasks_that_end_their_process(service: Service, cell: Recorder) -> None:
             restarts += 1
         return service.all_ended()
 
-    took = until("end of all", 240, all_ended_with_help)
+    took = until("all jobs to end", 240, all_ended_with_help)
     audit = audited(service, HEALTHY + 3)
     failed = service.jobs("failed", limit=10)["items"]
     assert {job["error"] for job in failed} == {"the worker was lost"}
@@ -105,14 +105,14 @@ def test_tasks_that_end_their_process(service: Service, cell: Recorder) -> None:
     assert audit.succeeded == HEALTHY
     cell(
         audit,
-        f"the worker was started again {restarts} times",
-        f"all had ended after {took:.1f} s",
+        f"the worker was restarted {restarts} times",
+        f"all jobs had ended after {took:.1f} s",
     )
 
 
 @fault(
     "One of two workers is frozen (SIGSTOP) for longer than its lease; then its task returns",
-    promise="the other one runs the job; what the frozen one did is not recorded",
+    promise="the other worker runs the job; the result of the frozen one is not recorded",
 )
 @on_every_engine_by_turns
 @pytest.mark.slow
@@ -127,19 +127,19 @@ def test_lease_lost(project: Path, tmp_path: Path, cell: Recorder) -> None:
         until("a start", 180, partial(has_started, service, 1))
         other.send_signal(signal.SIGCONT)
         until("a frozen worker", 180, partial(is_frozen_between_writes, frozen, service, job, url))
-        took = until("success", 300, partial(service.all_succeeded, url))
+        took = until("all jobs to succeed", 300, partial(service.all_succeeded, url))
         end = service.read(job, url)
         go_on.touch()
         frozen.send_signal(signal.SIGCONT)
-        until("loss", 180, partial(frozen.has_logged, "lost its lease"))
+        until("a lost lease", 180, partial(frozen.has_logged, "lost its lease"))
         assert service.read(job, url) == end
         assert end["attempts"] == 2
         audit = audited(service, 1, may_overlap=True)
-    cell(f"{audit.lost} of 1 lost; the other one had run it after {took:.1f} s")
+    cell(f"{audit.lost} of 1 lost; the other worker had run it after {took:.1f} s")
 
 
 def is_frozen_between_writes(process: Process, service: Service, job: str, url: str) -> bool:
-    """Frozen while it writes, it would keep the row, or SQLite's whole file, for itself."""
+    """A process that is frozen while it writes keeps its lock on the row, or on SQLite's file."""
     process.send_signal(signal.SIGSTOP)
     if service.call("POST", "/locks", [job], url)[0] == 200:
         return True

@@ -1,4 +1,4 @@
-"""Another broker than Redis, named by BROKER_URL alone, for the engines that speak to it."""
+"""RabbitMQ instead of Redis, selected by BROKER_URL, on the engines that support it."""
 
 import signal
 import time
@@ -17,14 +17,14 @@ from service import Service, timed_registration
 
 pytestmark = pytest.mark.slow
 
-on_every_speaker = on(
+with_rabbitmq = on(
     [
         answers
         for answers in ON_FIRST_DATABASE
         if "amqp://" in (FRAGMENTS / answers["engine"] / "env").read_text(encoding="utf-8")
     ]
 )
-ELSEWHERE = "it does not speak to RabbitMQ"
+ELSEWHERE = "this engine does not support RabbitMQ"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
 @pytest.fixture
 def service(project: Path, tmp_path: Path, rabbitmq: RabbitMQ) -> Iterator[Service]:
-    # No process of the Procfile brings this broker.
+    # The Procfile does not start this broker.
     service = Service(project, tmp_path, BROKER_URL=rabbitmq.url, JOBS_QUEUE=tmp_path.name)
     service.broker = None
     try:
@@ -46,27 +46,27 @@ def service(project: Path, tmp_path: Path, rabbitmq: RabbitMQ) -> Iterator[Servi
 
 
 @fault(
-    "The worker is killed (`kill -9`) three times in 200 jobs that RabbitMQ carries",
+    "The worker is killed (`kill -9`) three times while it runs 200 jobs from RabbitMQ",
     promise="every job runs",
     elsewhere=ELSEWHERE,
 )
-@on_every_speaker
+@with_rabbitmq
 def test_kills_with_rabbitmq(service: Service, cell: Recorder) -> None:
     service.enqueue(200, 0.05)
     for finished in (20, 80, 140):
         until("progress", 180, partial(has_finished, service, finished))
         service.worker.stop()
         service.worker.start()
-    took = until("success of all", 300, service.all_succeeded)
-    cell(audited(service, 200), f"all had succeeded {took:.1f} s after the last restart")
+    took = until("all jobs to succeed", 300, service.all_succeeded)
+    cell(audited(service, 200), f"all jobs had succeeded {took:.1f} s after the last restart")
 
 
 @fault(
-    "RabbitMQ is frozen (SIGSTOP) while users are registered, 20 a second for 10 s",
-    promise="they are answered at once, and what follows runs after the thaw",
+    "RabbitMQ is frozen (SIGSTOP) for 10 s while 20 users a second register",
+    promise="requests are answered immediately, and their jobs run afterwards",
     elsewhere=ELSEWHERE,
 )
-@on_every_speaker
+@with_rabbitmq
 def test_rabbitmq_frozen(service: Service, rabbitmq: RabbitMQ, cell: Recorder) -> None:
     rabbitmq.send_signal(signal.SIGSTOP)
     try:
@@ -78,13 +78,13 @@ def test_rabbitmq_frozen(service: Service, rabbitmq: RabbitMQ, cell: Recorder) -
         health = service.call("GET", "/health/ready")
     finally:
         rabbitmq.send_signal(signal.SIGCONT)
-    took = until("success of all", 300, service.all_succeeded)
+    took = until("all jobs to succeed", 300, service.all_succeeded)
     seconds = sorted(answer.result()[1] for answer in answers)
     assert {answer.result()[0] for answer in answers} == {201}
     assert seconds[len(seconds) // 2] < 5
     assert (health[0], health[1]["broker"]) == (503, "does not answer")
     cell(
         audited(service, 2 * len(answers)),
-        f"answers took {seconds[len(seconds) // 2]:.3f} s, the slowest {seconds[-1]:.3f} s",
-        f"all had succeeded {took:.1f} s after the thaw",
+        f"responses took {seconds[len(seconds) // 2]:.3f} s, the slowest {seconds[-1]:.3f} s",
+        f"all jobs had succeeded {took:.1f} s after RabbitMQ continued",
     )

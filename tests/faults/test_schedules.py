@@ -1,4 +1,4 @@
-"""What is due by itself, while many processes look."""
+"""Scheduled tasks, with many processes that could start them."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def busy_service(project: Path, tmp_path: Path) -> Iterator[Service]:
 
 
 def due_times(service: Service) -> list[float]:
-    """For which moments there was a job, in their order."""
+    """The due times of the scheduled jobs, in order."""
     code, page = service.call("GET", "/jobs?task=tick&status=succeeded&limit=100")
     assert code == 200
     return sorted(datetime.fromisoformat(job["run_at"]).timestamp() for job in page["items"])
@@ -41,31 +41,31 @@ def runs(service: Service) -> int:
 
 
 @fault(
-    f"A task is due every {PERIOD} s, and three web processes and two workers look after it",
-    promise=f"in {WINDOW} s it runs {WINDOW // PERIOD} times, give or take one, once per due time",
+    f"A task is scheduled every {PERIOD} s, with three web processes and two workers",
+    promise=f"in {WINDOW} s it runs {WINDOW // PERIOD} times, plus or minus one, once per due time",
 )
 @on_every_engine_by_turns
 def test_schedule_side_by_side(busy_service: Service, cell: Recorder) -> None:
-    # Due times pass while the workers start.
-    until("its pace", 60, lambda: keeps_pace(due_times(busy_service)))
+    # The workers need some time to start.
+    until("a run at each due time", 60, lambda: keeps_pace(due_times(busy_service)))
     begin = due_times(busy_service)[-1]
-    until("all", 2 * WINDOW, lambda: due_times(busy_service)[-1] >= begin + WINDOW)
+    until("all runs", 2 * WINDOW, lambda: due_times(busy_service)[-1] >= begin + WINDOW)
     due = due_times(busy_service)
     within = [moment for moment in due if begin <= moment < begin + WINDOW]
     assert len(set(due)) == len(due)
     assert {moment % PERIOD for moment in due} == {0}
     assert abs(len(within) - WINDOW // PERIOD) <= 1
-    assert runs(busy_service) - len(due_times(busy_service)) <= 1  # one may be under way
+    assert runs(busy_service) - len(due_times(busy_service)) <= 1  # one may be running
     cell(f"{len(within)} runs in {WINDOW} s, none twice")
 
 
 @fault(
-    f"Every process is away for {MISSED} due times of a schedule",
-    promise="one run makes up for all that were missed, and the next comes at its time",
+    f"All processes are down for {MISSED} due times of a schedule",
+    promise="a single run makes up for the missed ones, and the next run is on time",
 )
 @on_every_engine_by_turns
 def test_schedule_missed(busy_service: Service, cell: Recorder) -> None:
-    until("the first", 60, lambda: bool(due_times(busy_service)))
+    until("the first run", 60, lambda: bool(due_times(busy_service)))
     last = due_times(busy_service)[-1]
     for process in busy_service.processes:
         process.stop()
@@ -73,7 +73,7 @@ def test_schedule_missed(busy_service: Service, cell: Recorder) -> None:
     until("due times", 60, lambda: time.time() > killed_at + MISSED * PERIOD)
     started_at = time.time()
     busy_service.start()
-    until("the next", 60, lambda: due_times(busy_service)[-1] > started_at)
+    until("the next run", 60, lambda: due_times(busy_service)[-1] > started_at)
     due = due_times(busy_service)
     made_up = [moment for moment in due if last < moment < started_at]
     assert len(set(due)) == len(due)

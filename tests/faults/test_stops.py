@@ -1,4 +1,4 @@
-"""Processes that are asked to stop while they are busy, as an orchestrator asks them."""
+"""Busy processes get SIGTERM, as from an orchestrator."""
 
 import signal
 import subprocess
@@ -14,13 +14,13 @@ from service import Service, running
 
 pytestmark = pytest.mark.slow
 
-# What compose.yaml gives, before it kills.
+# The grace period of compose.yaml.
 GRACE_SECONDS = 30
 
 
 @fault(
-    "The worker is asked to stop (SIGTERM) while jobs of 3 s run",
-    promise="it finishes what runs, takes nothing new, and no job runs twice",
+    "The worker gets SIGTERM while jobs of 3 s run",
+    promise="it finishes the running jobs, takes no new ones, and no job runs twice",
 )
 @on_every_engine
 def test_worker_stopped(service: Service, cell: Recorder) -> None:
@@ -33,14 +33,14 @@ def test_worker_stopped(service: Service, cell: Recorder) -> None:
     assert started == finished
     assert len(finished) < jobs
     service.worker.start()
-    until("success of all", 300, service.all_succeeded)
+    until("all jobs to succeed", 300, service.all_succeeded)
     audit = audited(service, jobs)
-    assert audit.begun_again == 0
-    cell(audit, f"{len(finished)} of {jobs} finished before it ended, after {took:.1f} s")
+    assert audit.started_again == 0
+    cell(audit, f"{len(finished)} of {jobs} had finished when it ended after {took:.1f} s")
 
 
 @fault(
-    "Two APIs and two workers are asked to stop (SIGTERM) together, under load",
+    "Two API processes and two workers get SIGTERM together, under load",
     promise="all end within 30 s, every job runs, and none runs twice",
 )
 @on_every_engine_by_turns
@@ -51,23 +51,23 @@ def test_everything_stopped_under_load(project: Path, tmp_path: Path, cell: Reco
             service.enqueue(30, 2)
             service.enqueue(30, 2, task="blocking_probe", first=30)
             until("starts", 300, lambda: has_started(service, 10))
-            # All are told before any is waited for.
+            # All get the signal before the test waits for one.
             to_stop = {*service.webs, *service.workers}
             for process in to_stop:
                 process.send_signal(signal.SIGTERM)
             took = max(process.wait(GRACE_SECONDS) for process in to_stop)
         service.start()
-        until("success of all", 300, service.all_succeeded)
+        until("all jobs to succeed", 300, service.all_succeeded)
         audit = audited(service, service.count())
         assert service.count() >= 60 + len(clients.promised)
-        assert audit.begun_again == 0
+        assert audit.started_again == 0
         assert {service.read(job)["attempts"] for job in clients.promised} == {1}
     cell(audit, f"the last process had ended after {took:.1f} s")
 
 
 @fault(
-    "The worker is asked to stop (SIGTERM) during a job that needs longer than the 30 s of grace",
-    promise="the job runs again, from its start",
+    "The worker gets SIGTERM during a job that takes longer than the grace period of 30 s",
+    promise="the job runs again, from the beginning",
 )
 @on_every_engine
 def test_worker_stopped_during_a_long_job(service: Service, cell: Recorder) -> None:
@@ -75,15 +75,15 @@ def test_worker_stopped_during_a_long_job(service: Service, cell: Recorder) -> N
     until("a start", 180, lambda: has_started(service, 1))
     try:
         seconds = service.worker.stop(signal.SIGTERM, GRACE_SECONDS)
-        how = f"gave the job back, and ended after {seconds:.1f} s"
+        how = f"gave the job back and ended after {seconds:.1f} s"
     except subprocess.TimeoutExpired:
         service.worker.stop()
-        how = f"still waited for the job when it was killed after {GRACE_SECONDS} s"
+        how = f"was still waiting for the job when it was killed after {GRACE_SECONDS} s"
     service.worker.start()
-    took = until("success", 300, service.all_succeeded)
+    took = until("all jobs to succeed", 300, service.all_succeeded)
     cell(
         audited(service, 1),
         f"the worker {how}",
         f"the job had succeeded {took:.1f} s after the restart",
-        verdict="begins again",
+        verdict="starts again",
     )

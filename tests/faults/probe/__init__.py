@@ -1,4 +1,4 @@
-"""What the tests add to a rendered service: tasks that tell, and deaths on demand."""
+"""Added to a rendered service by the tests: tasks that write notes, and crashes on demand."""
 
 from app.probe import deaths, deploys, poison, room, tasks, ticks
 

@@ -1,4 +1,4 @@
-"""Places where a process ends itself with SIGKILL, once, when a test has asked for it."""
+"""Places where a process kills itself with SIGKILL, once, if a test requests it."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from app.jobs.runtime.relay import Relay
 
 
 def pass_by(place: str) -> None:
-    """The file says where to die, and after how many others have passed there alive."""
+    """The file names the place, and how many times it is passed before the process dies."""
     warrant = Path(os.environ["PROBE_DEATH"])
     if not warrant.exists():
         return
@@ -50,4 +50,4 @@ async def send_or_die(relay: Relay, job: Job) -> bool:
     return sent
 
 
-Relay._send = send_or_die  # type: ignore[method-assign] # the door through which each job leaves
+Relay._send = send_or_die  # type: ignore[method-assign] # every job is sent by it

@@ -1,4 +1,4 @@
-"""Tasks that the next release no longer has, or has with other arguments."""
+"""Tasks that the next release removes, or gives other arguments."""
 
 import os
 

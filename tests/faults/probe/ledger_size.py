@@ -1,4 +1,4 @@
-"""Says how the database answers each query, and in which time, beside so many finished jobs."""
+"""Prints the plan and the time of each query, with the given number of finished jobs."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, select, text
 
 from app.database import Database, open_database, utc_now
 from app.database.migrations import migrate
@@ -52,6 +52,8 @@ async def fill(database: Database, count: int) -> None:
     dialect = database.engine.dialect.name
     async with database.write.begin() as session:
         await session.execute(text(MANY[dialect]), {"n": count})
+        tasks = set(await session.scalars(select(Job.task).distinct()))
+        assert tasks >= {f"task_{number}" for number in range(10)}, tasks
         moments = [utc_now() + timedelta(hours=hours) for hours in (-2, -1, 1)]
         for run_at, lease_until, status in product(
             moments, [None, *moments], (Status.QUEUED, Status.RUNNING)
@@ -111,7 +113,7 @@ async def main(count: int) -> None:
         await fill(database, count)
         for name, step in STEPS.items():
             heard.clear()
-            # The first time warms up, and does what is not left to do the second time.
+            # The first run warms up, and does the work that is not repeated in the second.
             for _ in range(2):
                 await step(database)
             for statement, (parameters, seconds) in [*heard.items()]:

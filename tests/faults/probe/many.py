@@ -1,12 +1,12 @@
-"""How each database makes many jobs that have ended."""
+"""Statements that create many finished jobs, for each database."""
 
-# One in a thousand has failed; a million of them ended within 46 days.
+# One in a thousand has failed. A million of them ended within 46 days.
 MANY = {
     "postgresql": """
         INSERT INTO jobs (
             id, task, arguments, attempts, max_tries, status, run_at, created_at, finished_at
         )
-        SELECT gen_random_uuid(), 'task_' || n % 10, '{}', 1, 5,
+        SELECT gen_random_uuid(), 'task_' || (n % 10), '{}', 1, 5,
                CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, at
         FROM (SELECT n, now() - n * interval '4 seconds' AS at FROM generate_series(1, :n) n) many
     """,
@@ -15,11 +15,11 @@ MANY = {
             id, task, arguments, attempts, max_tries, status, run_at, created_at, finished_at
         )
         WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :n)
-        SELECT lower(hex(randomblob(16))), 'task_' || n % 10, '{}', 1, 5,
+        SELECT lower(hex(randomblob(16))), 'task_' || (n % 10), '{}', 1, 5,
                CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, at
         FROM (SELECT n, strftime('%Y-%m-%d %H:%M:%f000', unixepoch() - 4 * n, 'unixepoch') AS at
               FROM numbers)
     """,
 }
-# What happens by itself there: PostgreSQL keeps statistics, SQLite has none.
+# In production PostgreSQL updates its statistics by itself. SQLite has none.
 STATISTICS = {"postgresql": "ANALYZE jobs", "sqlite": "SELECT 1"}

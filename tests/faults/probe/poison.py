@@ -1,4 +1,4 @@
-"""Tasks that do what no task should."""
+"""Tasks that misbehave."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A SQLite file that may not grow while a test says so."""
+"""Stops a SQLite file from growing while a test requests it."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,6 @@ UNLIMITED = 0xFFFFFFFE
 @event.listens_for(Engine, "begin")
 def limit_pages(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
-        # Not less than it has already: SQLite sees to that.
+        # SQLite raises this to the current size.
         most = 1 if NO_ROOM.exists() else UNLIMITED
         connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")

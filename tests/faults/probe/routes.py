@@ -1,4 +1,4 @@
-"""Accepts any task of the service, any number of times, and delivers jobs as often as asked."""
+"""Routes that enqueue any task any number of times, and deliver jobs repeatedly."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""Tasks that note when they start and when they finish."""
+"""Tasks that write a note when they start and when they finish."""
 
 import asyncio
 import os
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from app.jobs import registry, task
 
-# Else, at the time of its schedule, its job would be counted among those of the tests.
+# Otherwise a scheduled job could be counted among those of the tests.
 registry["prune_jobs"] = replace(registry["prune_jobs"], rule=None)
 
 
 def note(event: str, number: int, execution: str) -> None:
-    # A short line that is appended by one call does not mix with those of other processes.
+    # A short line that is appended with one call does not mix with those of other processes.
     file = os.open(os.environ["PROBE_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, f"{event} {number} {execution} {time.time()}\n".encode())
     os.close(file)

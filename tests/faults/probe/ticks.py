@@ -1,4 +1,4 @@
-"""A task with a schedule, for the tests that ask for one."""
+"""A scheduled task, for tests that request one."""
 
 import os
 from datetime import timedelta
