@@ -22,7 +22,7 @@ def render_item(_: str, item: object, __: object) -> str | Literal[False]:
     plain = item.impl if isinstance(item, TypeDecorator) else item
     if isinstance(plain, Enum):
         if plain.native_enum:
-            return f"sa.Enum(*{plain.enums!r}, name={plain.name!r})"
+            return f"sa.Enum({', '.join(map(repr, plain.enums))}, name={plain.name!r})"
         return f"sa.String(length={plain.length})"
     return False if plain is item else f"sa.{plain!r}"
 
