@@ -4,8 +4,11 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import app.database
 import app.jobs
 import app.tasks
+import app.telemetry
+import app.web
 from app.jobs import registry
 from tests.support.processes import PROJECT
 

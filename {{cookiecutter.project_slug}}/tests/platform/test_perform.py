@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from app.database import Database
+from app.database.batching import Change, Item, Result
 from app.jobs import Job, Status, Task, UnitOfWork, current_job_id, task, unit_of_work
 from app.jobs.runtime import perform
 from app.users.models import AuditEntry
@@ -395,6 +395,23 @@ async def test_a_job_is_given_back_when_its_process_stops(database: Database) ->
     assert (found.status, found.lease_until, found.error) == (Status.QUEUED, None, None)
 
 
+class LateDatabase(Database):
+    """Commits a write, but does not return before a test lets it."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.engine, database.engine)
+        self.has_written = asyncio.Event()
+        self.may_return = asyncio.Event()
+
+    async def write_with_retry(
+        self, change: Change[Item, Result], item: Item, patience: timedelta
+    ) -> Result:
+        result = await super().write_with_retry(change, item, patience)
+        self.has_written.set()
+        await self.may_return.wait()
+        return result
+
+
 async def test_a_job_is_given_back_when_its_process_stops_during_the_claim(
     database: Database,
 ) -> None:
@@ -402,14 +419,11 @@ async def test_a_job_is_given_back_when_its_process_stops_during_the_claim(
     async def note() -> None:
         raise AssertionError
 
-    job = await enqueue(database, note)
-    async with database.begin_write() as session:
-        # Nobody else can change the row until this is committed.
-        await session.execute(update(Job).where(Job.id == job.id).values(request_id="locked"))
-        running = asyncio.create_task(perform(database, job.id))
-        for _ in range(10):
-            await asyncio.sleep(0)  # until the claim is on its way
-        running.cancel()
+    job, late = await enqueue(database, note), LateDatabase(database)
+    running = asyncio.create_task(perform(late, job.id))
+    await late.has_written.wait()
+    running.cancel()
+    late.may_return.set()
     with pytest.raises(asyncio.CancelledError):
         await running
     found = await reread(database, job)

@@ -102,36 +102,44 @@ async def own_database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="session")
-async def shared_database(
-    server: Server, migrated: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[str, Database, list[Table]]]:
-    """It stays open, because SQLAlchemy compiles each statement once per engine."""
+def shared_url(server: Server, migrated: str) -> Iterator[str]:
     url = server.copy(migrated)
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture(scope="session")
+async def shared_database(
+    shared_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Database]:
+    """It stays open, because SQLAlchemy compiles each statement once per engine."""
     async with AsyncExitStack() as stack:
         with clean_environment(tmp_path_factory.mktemp("shared")) as environ:
-            environ(DATABASE_URL=url)
+            environ(DATABASE_URL=shared_url)
             opened = open_database(get_settings().database_url)
             database = await stack.enter_async_context(opened)
-        async with database.engine.connect() as connection:
-            names = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
-        # A model may be newer than the last migration.
-        tables = [table for table in Base.metadata.sorted_tables if table.name in names]
-        yield url, database, tables
-    server.drop(url)
+        yield database
+
+
+@pytest.fixture(scope="session")
+async def tables(shared_database: Database) -> list[Table]:
+    async with shared_database.engine.connect() as connection:
+        names = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
+    # A model may be newer than the last migration.
+    return [table for table in Base.metadata.sorted_tables if table.name in names]
 
 
 @pytest.fixture
 async def database(
-    shared_database: tuple[str, Database, list[Table]], environ: Environ
+    shared_database: Database, shared_url: str, tables: list[Table], environ: Environ
 ) -> AsyncIterator[Database]:
     """A migrated database without rows."""
-    url, database, tables = shared_database
-    environ(DATABASE_URL=url)
-    yield database
-    async with database.write.begin() as session:
+    environ(DATABASE_URL=shared_url)
+    yield shared_database
+    async with shared_database.write.begin() as session:
         for table in reversed(tables):
             await session.execute(delete(table))
-    database.has_due_jobs.clear()
+    shared_database.has_due_jobs.clear()
 
 
 @pytest.fixture
