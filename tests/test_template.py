@@ -39,12 +39,13 @@ MAY_DIFFER_BY_ENGINE = {
     ".copier-answers.yml",
     ".env.example",
     "Procfile",
+    "Procfile.dev",
     "app/engine.py",
     "compose.yaml",
     "docs/engine.md",
     "docs/operations.md",
     "pyproject.toml",
-    "tests/broker.py",
+    "tests/support/broker.py",
 }
 # What a newcomer reads in twenty minutes, and what a senior developer reads on a train.
 MAX_LINES_OF_YOURS = 680

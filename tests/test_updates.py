@@ -62,11 +62,10 @@ class Work:
             return difference(new, self._project.path)
 
 
-# The tests of the engines take minutes. test_projects.py runs them on identical files, and
+# The slow tests take minutes. test_projects.py runs them on identical files, and
 # test_waiting_jobs.py starts the processes after a change of the engine.
-OWED = ("contract", "outages", "over_the_wire", "undisturbed")
-WHOLE = [["mypy"], ["pytest", "--quiet", *(f"--ignore=tests/test_{name}.py" for name in OWED)]]
-QUICK = [["pytest", "--quiet", "tests/test_greetings.py", "tests/test_users_routes.py"]]
+WHOLE = [["mypy"], ["pytest", "--quiet"]]
+QUICK = [["pytest", "--quiet", "tests/users"]]
 
 
 def check(project: LivingProject, tests: list[list[str]]) -> None:

@@ -34,8 +34,8 @@ from app.database import Database
 from app.jobs import Job, unit_of_work
 from app.users.models import AuditEntry, User
 from app.users.tasks import greet
-from tests.rows import rows
-from tests.test_users_routes import ADA
+from tests.support.rows import rows
+from tests.users.test_routes import ADA
 
 
 async def test_a_greeting_is_a_job(client: httpx.AsyncClient, database: Database) -> None:
@@ -76,7 +76,7 @@ APPENDED = {
     "app/users/tasks.py": TASK,
     "app/users/services.py": SERVICE,
     "app/users/routes.py": ROUTE,
-    "tests/test_greetings.py": TEST,
+    "tests/users/test_greetings.py": TEST,
     "README.md": "\n## Our runbook\n\nCall the operator.\n",
     "compose.yaml": "  cache:\n",
     "Procfile": "clock: sleep infinity\n",

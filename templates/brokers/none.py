@@ -6,8 +6,9 @@ from pathlib import Path
 
 
 class Broker:
-    is_real = True
     description = "no broker"
+    # The command that installs a real server, where a fake one stands in for it.
+    missing: str | None = None
 
     def __init__(self) -> None:
         self.environment: dict[str, str] = {}

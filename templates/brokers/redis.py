@@ -1,4 +1,4 @@
-"""A private Redis: for the tests, and for development where no other one answers."""
+"""A private Redis for the tests, and for development if no other one answers."""
 
 import os
 import shutil
@@ -17,18 +17,20 @@ from fakeredis import TcpFakeServer
 from redis import Redis, RedisError
 
 from app.engine import BrokerSettings
-from tests.ports import free_port
+from tests.support.ports import free_port
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 PROGRAMS = ("redis-server", "valkey-server")
+INSTALL = "Redis, for example with `apt-get install redis-server`"
 PATIENCE_SECONDS = 30
 
 
 class Broker:
-    """A server of our own, which keeps its data when it is killed and started again."""
+    """A private server. It keeps its data when it is killed and started again."""
 
-    is_real = True
+    # The command that installs a real server, where a fake one stands in for it.
+    missing: str | None = None
 
     def __init__(self, program: str, directory: Path, port: int) -> None:
         self._program = program
@@ -76,21 +78,21 @@ class Broker:
 
 
 class FakeBroker(Broker):
-    """Good for what a broker does, but not for what it keeps when it is killed."""
+    """In pure Python. It loses its data when it is killed."""
 
-    is_real = False
+    missing = INSTALL
     description = "fakeredis, in pure Python"
 
     @property
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.broker", "--fake", str(self._port)]
+        return [sys.executable, "-m", "tests.support.broker", "--fake", str(self._port)]
 
 
 class SharedBroker(Broker):
     """Somebody else's server: it must not be killed or emptied."""
 
-    is_real = False
-    description = "the Redis of REDIS_URL, which is not ours to kill"
+    missing = INSTALL
+    description = "the Redis of REDIS_URL, which the tests must not stop"
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -110,7 +112,7 @@ class SharedBroker(Broker):
 
 
 def find_program() -> str | None:
-    """The machine's own server, or the one that comes as a wheel."""
+    """The server of this machine, or the one that a package brought."""
     wheels = str(Path(sys.executable).parent)
     own = [folder for folder in os.get_exec_path() if folder != wheels]
     places = [os.pathsep.join(own), wheels]
@@ -122,7 +124,7 @@ def find_broker(directory: Path, port: int) -> Broker:
     if program := find_program():
         return Broker(program, directory, port)
     if os.environ.get("REQUIRE_REAL_SERVERS") == "1":
-        raise RuntimeError("REQUIRE_REAL_SERVERS=1, but there is no redis-server on the PATH")
+        raise RuntimeError(f"REQUIRE_REAL_SERVERS=1, but there is no server. Install {INSTALL}")
     given = os.environ.get("REDIS_URL")
     if given and answers(given):
         return SharedBroker(given)
@@ -152,7 +154,7 @@ def serve_fake(port: int) -> None:
 
 
 def serve_development() -> None:
-    """Become the Redis that the settings name, unless it answers already."""
+    """Serve the Redis of the settings, unless it answers already."""
     url = urlsplit(str(BrokerSettings().redis_url))
     place = f"{url.hostname}:{url.port or 6379}"
     if answers(url.geturl()) or url.hostname not in THIS_MACHINE:
@@ -162,7 +164,7 @@ def serve_development() -> None:
     directory.mkdir(parents=True, exist_ok=True)
     broker = find_broker(directory, url.port or 6379)
     print(f"Nothing answers at {place}: starting {broker.description} there", flush=True)
-    os.execv(broker.command[0], broker.command)  # noqa: S606 - it takes our place, and our signals
+    os.execv(broker.command[0], broker.command)  # noqa: S606 - it replaces this process, and gets its signals
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from service import Service
 # Uses the code of the project's own tests. The server runs until our end of the pipe closes.
 HOLD_SERVER = """
 import sys; from pathlib import Path; from sqlalchemy import make_url
-from tests.database import private_server
+from tests.support.database import private_server
 with private_server(Path(sys.argv[1]), make_url(sys.argv[2])) as server:
     print(server.pid, flush=True); sys.stdin.read()
 """
 EXECUTE = """
-import sys; from sqlalchemy import make_url; from tests.database import execute
+import sys; from sqlalchemy import make_url; from tests.support.database import execute
 execute(make_url(sys.argv[1]), sys.argv[2])
 """
 

@@ -26,7 +26,7 @@ NO_ANSWER = (OSError, HTTPException)
 HOLD_DATABASE = """
 import os, signal, sys
 from pathlib import Path
-from tests.database import running_server
+from tests.support.database import running_server
 
 directory = Path(sys.argv[1])
 with running_server(directory) as server:

@@ -1,6 +1,6 @@
 """The databases of the tests, on the PostgreSQL that DATABASE_URL names or on a private one.
 
-`python -m tests.database` gives development a private one, if no server answers.
+`python -m tests.support.database` gives development a private one, if no server answers.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from sqlalchemy import URL, make_url
 
 from app.database.engines import create_engine
 from app.settings import get_settings
-from tests.ports import free_port
+from tests.support.ports import free_port
 
-DEVELOPMENT_DATA = Path(__file__).parent.parent / ".dev" / "postgresql"
+DEVELOPMENT_DATA = Path(__file__).parents[2] / ".dev" / "postgresql"
 MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes names there that nobody guesses
 ROOM_BYTES = 2**30
 START_SECONDS = 60

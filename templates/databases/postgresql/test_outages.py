@@ -1,4 +1,4 @@
-"""What clients are told while the database cannot work, and that it is over when it is over."""
+"""What clients get while the database is unavailable or full, and afterwards."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,19 +12,29 @@ from sqlalchemy import text
 
 from app.database import Database, engines, open_database
 from app.settings import get_settings
-from tests.conftest import Environ, client_of, eventually
-from tests.engine import FakeEngine
-from tests.problems import is_problem
+from tests.support.client import client_of
+from tests.support.environment import Environ
+from tests.support.fake_engine import FakeEngine
+from tests.support.problems import is_problem
+from tests.support.waiting import eventually
 
 WHO_WAITS = """
 SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
-# What the server says when it has no room; a test cannot fill its disk.
+# The error of a full disk, which a test cannot fill.
 NO_ROOM = """
 CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$
 """
+
+
+@pytest.fixture
+async def own_client(
+    app: FastAPI, own_database: Database, engine: FakeEngine
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app, own_database, engine) as client:
+        yield client
 
 
 async def register(client: httpx.AsyncClient) -> httpx.Response:
@@ -58,7 +68,7 @@ async def client_with(
         yield client
 
 
-async def test_a_statement_that_takes_too_long_is_given_up(
+async def test_a_statement_that_takes_too_long_gets_a_503_with_retry_after(
     app: FastAPI, database: Database, engine: FakeEngine, environ: Environ
 ) -> None:
     async with client_with(app, engine, environ, DATABASE_STATEMENT_SECONDS="0.1") as client:
@@ -69,7 +79,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(
         assert (await register(client)).status_code == 201
 
 
-async def test_a_request_for_which_no_connection_is_free_is_asked_to_come_again(
+async def test_a_request_without_a_free_connection_gets_a_503(
     app: FastAPI,
     database: Database,
     engine: FakeEngine,
@@ -85,29 +95,29 @@ async def test_a_request_for_which_no_connection_is_free_is_asked_to_come_again(
         assert (await waits).status_code == 201
 
 
-async def test_a_request_that_loses_its_connection_is_asked_to_come_again(
-    client: httpx.AsyncClient, database: Database
+async def test_a_request_that_loses_its_connection_gets_a_503(
+    own_client: httpx.AsyncClient, own_database: Database
 ) -> None:
-    async with locked_users(database):
-        request = asyncio.create_task(register(client))
-        await eventually(partial(somebody_waits, database))
-        async with database.read() as session:
-            pid = await who_waits(database)
+    async with locked_users(own_database):
+        request = asyncio.create_task(register(own_client))
+        await eventually(partial(somebody_waits, own_database))
+        async with own_database.read() as session:
+            pid = await who_waits(own_database)
             await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
         assert is_problem(await request, 503)
-    assert (await register(client)).status_code == 201
+    assert (await register(own_client)).status_code == 201
 
 
-async def test_a_full_database_says_so_and_can_be_read(
-    client: httpx.AsyncClient, database: Database
+async def test_a_full_database_gives_a_507_and_can_be_read(
+    own_client: httpx.AsyncClient, own_database: Database
 ) -> None:
-    async with database.write.begin() as session:
+    async with own_database.write.begin() as session:
         await session.execute(text(NO_ROOM))
         await session.execute(
             text("CREATE TRIGGER no_room BEFORE INSERT ON jobs EXECUTE FUNCTION no_room()")
         )
-    assert is_problem(await register(client), 507)
-    assert (await client.get("/users")).json()["total"] == 0
-    async with database.write.begin() as session:
+    assert is_problem(await register(own_client), 507)
+    assert (await own_client.get("/users")).json()["total"] == 0
+    async with own_database.write.begin() as session:
         await session.execute(text("DROP TRIGGER no_room ON jobs"))
-    assert (await register(client)).status_code == 201
+    assert (await register(own_client)).status_code == 201

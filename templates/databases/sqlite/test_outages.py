@@ -1,7 +1,7 @@
-"""What clients are told while the database cannot work, and that it is over when it is over."""
+"""What clients get while the database is unavailable or full, and afterwards."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -11,11 +11,19 @@ from sqlalchemy import make_url, text
 
 from app.database import Database, engines, open_database
 from app.settings import get_settings
-from tests.conftest import client_of
-from tests.engine import FakeEngine
-from tests.problems import is_problem
+from tests.support.client import client_of
+from tests.support.fake_engine import FakeEngine
+from tests.support.problems import is_problem
 
 UNLIMITED = 0xFFFFFFFE
+
+
+@pytest.fixture
+async def own_client(
+    app: FastAPI, own_database: Database, engine: FakeEngine
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app, own_database, engine) as client:
+        yield client
 
 
 @contextmanager
@@ -33,12 +41,12 @@ async def register(client: httpx.AsyncClient, name: str) -> httpx.Response:
 
 
 async def limit_pages(database: Database, count: int) -> None:
-    """The limit is the connection's, and writers share one."""
+    """The limit belongs to the connection that all writers share."""
     async with database.write.begin() as session:
         await session.execute(text(f"PRAGMA max_page_count = {count}"))
 
 
-async def test_a_writer_whose_turn_does_not_come_is_asked_to_come_again(
+async def test_a_write_that_waits_too_long_gets_a_503_with_retry_after(
     app: FastAPI, database_url: str, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "WAIT_SECONDS", 0.05)
@@ -54,13 +62,14 @@ async def test_a_writer_whose_turn_does_not_come_is_asked_to_come_again(
         assert (await register(client, "ada")).status_code == 201
 
 
-async def test_a_full_database_says_so_and_can_be_read(
-    client: httpx.AsyncClient, database: Database
+@pytest.mark.slow
+async def test_a_full_database_gives_a_507_and_can_be_read(
+    own_client: httpx.AsyncClient, own_database: Database
 ) -> None:
-    await limit_pages(database, 1)
-    responses = [await register(client, f"user{number}") for number in range(200)]
+    await limit_pages(own_database, 1)
+    responses = [await register(own_client, f"user{number}") for number in range(200)]
     assert is_problem(responses[-1], 507)
     assert {response.status_code for response in responses} <= {201, 507}
-    assert (await client.get("/users")).status_code == 200
-    await limit_pages(database, UNLIMITED)
-    assert (await register(client, "ada")).status_code == 201
+    assert (await own_client.get("/users")).status_code == 200
+    await limit_pages(own_database, UNLIMITED)
+    assert (await register(own_client, "ada")).status_code == 201

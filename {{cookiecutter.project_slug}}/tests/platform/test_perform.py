@@ -1,0 +1,460 @@
+"""Running one job."""
+
+import asyncio
+import logging
+import re
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.database import Database
+from app.database.batching import Change, Item, Result
+from app.jobs import Job, Status, Task, UnitOfWork, current_job_id, task, unit_of_work
+from app.jobs.runtime import perform
+from app.users.models import AuditEntry
+from tests.platform.data import add_job, change, reread
+from tests.support.environment import Environ
+from tests.support.rows import rows
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("own_tasks")
+
+AnyTask = Task[..., ..., Any]
+SOON = timedelta(milliseconds=50)
+
+
+async def enqueue(database: Database, called: AnyTask, *args: object) -> Job:
+    async with unit_of_work(database) as uow:
+        return uow.enqueue(called, *args)
+
+
+async def run(database: Database, called: AnyTask, *args: object) -> Job:
+    job = await enqueue(database, called, *args)
+    await perform(database, job.id)
+    return await reread(database, job)
+
+
+async def test_an_async_task_runs_on_the_event_loop(database: Database) -> None:
+    found = []
+
+    @task()
+    async def note(text: str) -> None:
+        found.append((text, threading.current_thread() is threading.main_thread()))
+
+    job = await run(database, note, "hello")
+    assert found == [("hello", True)]
+    assert (job.status, job.attempts) == (Status.SUCCEEDED, 1)
+
+
+async def test_a_blocking_task_runs_in_a_thread(database: Database) -> None:
+    found = []
+
+    @task()
+    def note(text: str) -> None:
+        found.append((text, threading.current_thread() is threading.main_thread()))
+
+    job = await run(database, note, "hello")
+    assert found == [("hello", False)]
+    assert (job.status, job.attempts) == (Status.SUCCEEDED, 1)
+
+
+async def test_blocking_tasks_run_at_the_same_time(database: Database) -> None:
+    together = threading.Barrier(8)
+
+    @task()
+    def meet() -> None:
+        together.wait(timeout=30)
+
+    jobs = [await enqueue(database, meet) for _ in range(8)]
+    await asyncio.gather(*(perform(database, job.id) for job in jobs))
+    assert {(await reread(database, job)).status for job in jobs} == {Status.SUCCEEDED}
+
+
+async def test_a_task_knows_the_id_of_its_job(database: Database) -> None:
+    found = []
+
+    @task()
+    def note() -> None:
+        found.append(current_job_id())
+
+    job = await run(database, note)
+    assert found == [str(job.id)]
+
+
+async def test_a_task_commits_its_changes_with_its_success(database: Database) -> None:
+    @task()
+    async def note(uow: UnitOfWork, text: str) -> None:
+        uow.session.add(AuditEntry(event="noted", subject=text))
+
+    job = await run(database, note, "hello")
+    assert job.status is Status.SUCCEEDED
+    assert [entry.subject for entry in await rows(database, AuditEntry)] == ["hello"]
+
+
+async def test_a_failure_rolls_back_the_changes_of_the_task(database: Database) -> None:
+    @task()
+    async def note(uow: UnitOfWork) -> None:
+        uow.session.add(AuditEntry(event="noted", subject="hello"))
+        await uow.session.flush()
+        raise ValueError("too late")
+
+    job = await run(database, note)
+    assert (job.status, job.error) == (Status.QUEUED, "ValueError: too late")
+    assert await rows(database, AuditEntry) == []
+
+
+async def test_a_task_can_enqueue_jobs_which_wake_the_relay(database: Database) -> None:
+    @task()
+    async def follow() -> None: ...
+
+    @task()
+    async def lead(uow: UnitOfWork) -> None:
+        uow.enqueue(follow)
+
+    await run(database, lead)
+    assert [found.task for found in await rows(database, Job)] == ["lead", "follow"]
+    assert database.has_due_jobs.is_set()
+
+
+async def test_a_success_wakes_the_relay_if_the_job_has_followers(database: Database) -> None:
+    @task()
+    def lead() -> None: ...
+
+    await run(database, lead)
+    assert not database.has_due_jobs.is_set()
+    job = await enqueue(database, lead)
+    await add_job(database, after_id=job.id)
+    await perform(database, job.id)
+    assert database.has_due_jobs.is_set()
+
+
+async def test_a_second_delivery_of_a_finished_job_does_nothing(database: Database) -> None:
+    calls = []
+
+    @task()
+    async def note() -> None:
+        calls.append(1)
+
+    job = await run(database, note)
+    await perform(database, job.id)
+    assert calls == [1]
+
+
+async def test_only_one_of_several_deliveries_runs(database: Database) -> None:
+    calls = []
+
+    @task()
+    async def note() -> None:
+        calls.append(1)
+        await asyncio.sleep(0)
+
+    job = await enqueue(database, note)
+    await asyncio.gather(*(perform(database, job.id) for _ in range(10)))
+    assert calls == [1]
+
+
+async def test_a_delivery_of_an_unknown_job_is_logged(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await perform(database, uuid.uuid4())
+    assert "there is no such job" in caplog.text
+
+
+async def test_a_job_is_retried_until_its_tries_are_used_up(database: Database) -> None:
+    @task(max_tries=3)
+    def never() -> None:
+        raise OSError("no route")
+
+    job = await enqueue(database, never)
+    seen = []
+    for _ in range(4):
+        await change(database, job, run_at=job.created_at)
+        await perform(database, job.id)
+        found = await reread(database, job)
+        seen.append((found.status, found.attempts))
+    assert seen == [
+        (Status.QUEUED, 1),
+        (Status.QUEUED, 2),
+        (Status.FAILED, 3),
+        (Status.FAILED, 3),
+    ]
+    assert found.error == "OSError: no route"
+
+
+async def test_a_retry_is_one_warning_and_only_the_last_failure_has_a_traceback(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    @task(max_tries=2)
+    def never() -> None:
+        raise OSError("no route")
+
+    job = await enqueue(database, never)
+    for _ in range(2):
+        await change(database, job, run_at=job.created_at)
+        await perform(database, job.id)
+    retry, failure = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert (retry.levelname, retry.exc_info) == ("WARNING", None)
+    line = r"attempt 1 of 2 failed, next in \d\.\d s: OSError: no route"
+    assert re.fullmatch(line, retry.getMessage())
+    assert (failure.levelname, bool(failure.exc_info)) == ("ERROR", True)
+    assert failure.getMessage() == "job failed at attempt 2 of 2: OSError: no route"
+
+
+async def test_an_async_task_is_stopped_after_its_timeout(database: Database) -> None:
+    stopped = []
+
+    @task(timeout=SOON)
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append(True)
+
+    job = await run(database, hang)
+    assert (job.status, job.error) == (Status.QUEUED, "TimeoutError: timed out after 0.05 s")
+    assert stopped == [True]
+
+
+async def test_a_blocking_task_fails_after_its_timeout(database: Database) -> None:
+    may_end = threading.Event()
+
+    @task(timeout=SOON)
+    def hang() -> None:
+        may_end.wait()
+
+    job = await run(database, hang)
+    may_end.set()
+    assert (job.status, job.error) == (Status.QUEUED, "TimeoutError: timed out after 0.05 s")
+
+
+async def test_a_timeout_error_of_the_task_itself_is_reported_as_such(database: Database) -> None:
+    @task()
+    async def impatient() -> None:
+        raise TimeoutError("the other side is slow")
+
+    job = await run(database, impatient)
+    assert job.error == "TimeoutError: the other side is slow"
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_a_task_that_calls_exit_has_failed(database: Database, is_async: bool) -> None:
+    def leave() -> None:
+        sys.exit("enough")
+
+    async def leave_async() -> None:
+        sys.exit("enough")
+
+    function: Callable[[], object] = leave_async if is_async else leave
+    job = await run(database, task()(function))
+    assert (job.status, job.error) == (Status.QUEUED, "SystemExit: enough")
+
+
+async def test_a_job_of_an_unknown_task_fails_without_a_retry(database: Database) -> None:
+    job = await add_job(database, task="removed")
+    await perform(database, job.id)
+    found = await reread(database, job)
+    assert (found.status, found.attempts) == (Status.FAILED, 1)
+    assert found.error == "Unrunnable: the code has no task of this name"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"text": 1}, {"text": "hello", "more": 1}])
+async def test_a_job_whose_arguments_no_longer_fit_fails_without_a_retry(
+    database: Database, arguments: dict[str, object]
+) -> None:
+    @task()
+    def note(text: str) -> None: ...
+
+    job = await add_job(database, task="note", arguments=arguments)
+    await perform(database, job.id)
+    found = await reread(database, job)
+    assert found.status is Status.FAILED
+    assert str(found.error).startswith("Unrunnable: its arguments do not fit: ")
+
+
+async def test_a_key_error_of_the_task_itself_is_retried(database: Database) -> None:
+    @task()
+    def look_up() -> None:
+        raise KeyError("missing")
+
+    job = await run(database, look_up)
+    assert (job.status, job.error) == (Status.QUEUED, "KeyError: 'missing'")
+
+
+async def test_an_error_loses_the_characters_that_no_database_stores(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    # pytest-xdist cannot transfer a lone surrogate in a captured log line.
+    caplog.set_level(logging.CRITICAL, "app.jobs.runtime")
+
+    @task()
+    def fail() -> None:
+        raise ValueError("a\0b\udcff")
+
+    job = await run(database, fail)
+    assert job.error == "ValueError: ab?"
+
+
+@pytest.mark.slow
+async def test_a_lease_is_renewed_while_the_task_runs(database: Database, environ: Environ) -> None:
+    environ(JOBS_LEASE_SECONDS="1")
+    may_end = asyncio.Event()
+
+    @task()
+    async def wait() -> None:
+        await may_end.wait()
+
+    job = await enqueue(database, wait)
+    running = asyncio.create_task(perform(database, job.id))
+
+    async def lease_is_renewed() -> bool:
+        found = await reread(database, job)
+        return bool(
+            found.started_at
+            and found.lease_until
+            and found.lease_until > found.started_at + timedelta(seconds=1.2)
+        )
+
+    await eventually(lease_is_renewed)
+    may_end.set()
+    await running
+    assert (await reread(database, job)).status is Status.SUCCEEDED
+
+
+async def test_a_try_that_lost_its_lease_commits_nothing(database: Database) -> None:
+    @task()
+    async def note(uow: UnitOfWork, job_id: uuid.UUID) -> None:
+        job = await uow.session.get_one(Job, job_id)
+        job.attempts += 1  # as the claim of another process would
+        uow.session.add(AuditEntry(event="noted", subject="hello"))
+
+    job = note.job(uuid.uuid4())
+    async with database.write.begin() as session:
+        job.arguments = {"job_id": str(job.id)}
+        session.add(job)
+    await perform(database, job.id)
+    found = await reread(database, job)
+    assert (found.status, found.attempts) == (Status.RUNNING, 1)
+    assert await rows(database, AuditEntry) == []
+
+
+@pytest.mark.slow
+async def test_a_try_that_lost_its_lease_is_stopped(database: Database, environ: Environ) -> None:
+    environ(JOBS_LEASE_SECONDS="1")
+    has_begun = asyncio.Event()
+
+    @task()
+    async def hang() -> None:
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    job = await enqueue(database, hang)
+    running = asyncio.create_task(perform(database, job.id))
+    await has_begun.wait()
+    await change(database, job, attempts=2)
+    await running
+    found = await reread(database, job)
+    assert (found.status, found.attempts, found.error) == (Status.RUNNING, 2, None)
+
+
+async def test_a_failure_after_the_lease_was_lost_is_not_recorded(
+    database: Database,
+) -> None:
+    @task()
+    async def fail(job_id: uuid.UUID) -> None:
+        await change(database, job, attempts=2)
+        raise ValueError("too late")
+
+    job = fail.job(uuid.uuid4())
+    async with database.write.begin() as session:
+        session.add(job)
+    await perform(database, job.id)
+    found = await reread(database, job)
+    assert (found.status, found.error) == (Status.RUNNING, None)
+
+
+async def test_a_job_is_given_back_when_its_process_stops(database: Database) -> None:
+    has_begun = asyncio.Event()
+
+    @task()
+    async def hang() -> None:
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    job = await enqueue(database, hang)
+    running = asyncio.create_task(perform(database, job.id))
+    await has_begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    found = await reread(database, job)
+    assert (found.status, found.lease_until, found.error) == (Status.QUEUED, None, None)
+
+
+class LateDatabase(Database):
+    """Commits a write, but does not return before a test lets it."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.engine, database.engine)
+        self.has_written = asyncio.Event()
+        self.may_return = asyncio.Event()
+
+    async def write_with_retry(
+        self, change: Change[Item, Result], item: Item, patience: timedelta
+    ) -> Result:
+        result = await super().write_with_retry(change, item, patience)
+        self.has_written.set()
+        await self.may_return.wait()
+        return result
+
+
+async def test_a_job_is_given_back_when_its_process_stops_during_the_claim(
+    database: Database,
+) -> None:
+    @task()
+    async def note() -> None:
+        raise AssertionError
+
+    job, late = await enqueue(database, note), LateDatabase(database)
+    running = asyncio.create_task(perform(late, job.id))
+    await late.has_written.wait()
+    running.cancel()
+    late.may_return.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    found = await reread(database, job)
+    assert (found.status, found.lease_until, found.attempts) == (Status.QUEUED, None, 1)
+
+
+async def test_a_task_that_cancels_itself_has_failed(database: Database) -> None:
+    @task()
+    async def cancel_itself() -> None:
+        raise asyncio.CancelledError
+
+    job = await run(database, cancel_itself)
+    assert (job.status, job.error) == (
+        Status.QUEUED,
+        "RuntimeError: the task cancelled itself",
+    )
+
+
+async def test_a_process_can_stop_although_its_job_lost_the_lease(database: Database) -> None:
+    has_begun = asyncio.Event()
+
+    @task()
+    async def hang() -> None:
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    job = await enqueue(database, hang)
+    running = asyncio.create_task(perform(database, job.id))
+    await has_begun.wait()
+    await change(database, job, attempts=2)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await reread(database, job)).status is Status.RUNNING
