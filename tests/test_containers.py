@@ -22,7 +22,7 @@ def test_compose_starts_every_process_of_the_procfile(
     checked = run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
     assert checked.returncode == 0, checked.stdout
     services = yaml.safe_load(file.read_text(encoding="utf-8"))["services"]
-    processes = re.findall(r"^(\w+):", (project / "Procfile").read_text(), re.MULTILINE)
+    processes = re.findall(r"^(\w+):", (project / "Procfile.dev").read_text(), re.MULTILINE)
     assert "web" in processes
     assert [name for name in processes if name not in services] == []
 

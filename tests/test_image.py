@@ -1,8 +1,9 @@
-"""The steps of the Dockerfile without Docker: built unprivileged, read-only, run as in compose."""
+"""The steps of the Dockerfile without Docker: unprivileged, read-only, set up for production."""
 
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -26,6 +27,14 @@ from template import CHOICES, render
 
 PATIENCE_SECONDS = 120
 NOBODY = 10001
+# Without SMTP_HOST, production sends no mail, and writes no file instead.
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "OPS_TOKEN": secrets.token_urlsafe(32),
+    "API_TOKEN": secrets.token_urlsafe(32),
+    "TRUSTED_HOSTS": "127.0.0.1",
+    "SMTP_HOST": "",
+}
 IS_ROOT = os.geteuid() == 0
 AS_NOBODY: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if IS_ROOT else {}
 
@@ -236,7 +245,7 @@ def answers_a_request_and_runs_its_jobs(
     web, port = services["web"], free_port()
     with redis(services, project, folder) as redis_port:
         given = {name: image.inside(str(value)) for name, value in web["environment"].items()}
-        given["SMTP_HOST"] = ""  # sending mail is not part of this test
+        given |= PRODUCTION
         given = {
             name: value.replace("//redis:6379", f"//127.0.0.1:{redis_port}")
             for name, value in given.items()

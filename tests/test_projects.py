@@ -14,7 +14,7 @@ from template import CHOICES, render
 ENGINES, DATABASES = CHOICES["engine"], CHOICES["database"]
 # These tests run on every pair of engine and database. The others do not depend on both: each of
 # them runs on every engine and on every database. `make check-all` runs everything on every pair.
-OWED = [f"tests/platform/test_{name}.py" for name in ("contract", "outages", "undisturbed")]
+OWED = ("contract", "outages", "undisturbed")
 # What the tests of a project say when they had to use a stand-in.
 NOT_PROVED = "NOT PROVED"
 BOUND = re.compile(r'"([\w-]+)(?:\[.*?\])?>=([\w.]+)')
@@ -25,6 +25,11 @@ def database_of(engine: str) -> str:
     return DATABASES[ENGINES.index(engine) % len(DATABASES)]
 
 
+def file_of(project: Path, name: str) -> str:
+    [found] = project.glob(f"tests/**/test_{name}.py")
+    return str(found.relative_to(project))
+
+
 class Checks:
     """Runs the checks of projects, and collects what failed and what they left out."""
 
@@ -33,10 +38,11 @@ class Checks:
         self._failures: list[str] = []
 
     def run(
-        self, project: Path, names: Iterable[str], tests: list[str], settings: dict[str, str]
+        self, project: Path, names: Iterable[str], tests: Iterable[str], settings: dict[str, str]
     ) -> None:
+        files = [file_of(project, test) for test in tests]
         for name in names:
-            result = run_check(name, project, *(tests if name == "tests" else []), **settings)
+            result = run_check(name, project, *(files if name == "tests" else []), **settings)
             if not result.passed:
                 self._failures.append(f"{project.name}, {name}:\n{result.tail()}")
             if NOT_PROVED in result.output:
@@ -65,7 +71,7 @@ def test_the_projects_pass_their_own_checks(
     }
     for database in DATABASES:
         project = render(sources, {"engine": engine, "database": database}, tmp_path)
-        tests = [] if database == database_of(engine) else OWED
+        tests = () if database == database_of(engine) else OWED
         checks.run(project, CHECKS, tests, shared)
     checks.report()
 
@@ -75,7 +81,7 @@ def test_the_projects_pass_their_own_checks(
 LOWEST = {"UV_RESOLUTION": "lowest-direct"}  # each command needs it, or it installs the newest
 CHECKS_OF_LOWEST = [check for check in CHECKS if check != "types"]
 # The tests that depend most on the libraries of the engine and the database.
-OWED_BY_LIBRARIES = [f"tests/platform/test_{name}.py" for name in ("contract", "outages")]
+OWED_BY_LIBRARIES = ("contract", "outages")
 
 
 @pytest.mark.long
@@ -86,7 +92,7 @@ def test_the_lowest_versions_that_a_project_allows_work(
     answers = {"engine": engine, "database": database_of(engine)}
     project = render(sources, answers, tmp_path)
     # Tests that do not depend on the engine run on the first one only.
-    tests = [] if engine == ENGINES[0] else OWED_BY_LIBRARIES
+    tests = () if engine == ENGINES[0] else OWED_BY_LIBRARIES
     checks.run(project, CHECKS_OF_LOWEST, tests, LOWEST)
     checks.report()
     assert newer_than_asked(project) == {}

@@ -39,6 +39,7 @@ MAY_DIFFER_BY_ENGINE = {
     ".copier-answers.yml",
     ".env.example",
     "Procfile",
+    "Procfile.dev",
     "app/engine.py",
     "compose.yaml",
     "docs/engine.md",

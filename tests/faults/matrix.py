@@ -14,7 +14,7 @@ FRAGMENTS = ROOT / "templates" / "engines"
 
 
 def has_broker(answers: Answers) -> bool:
-    return "redis:" in (FRAGMENTS / answers["engine"] / "Procfile").read_text(encoding="utf-8")
+    return "redis:" in (FRAGMENTS / answers["engine"] / "Procfile.dev").read_text(encoding="utf-8")
 
 
 def on(chosen: list[Answers]) -> Any:

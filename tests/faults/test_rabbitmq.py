@@ -15,8 +15,6 @@ from rabbitmq import RabbitMQ, running_rabbitmq
 from report import Recorder
 from service import Service, timed_registration
 
-pytestmark = pytest.mark.slow
-
 with_rabbitmq = on(
     [
         answers
@@ -67,6 +65,7 @@ def test_kills_with_rabbitmq(service: Service, cell: Recorder) -> None:
     elsewhere=ELSEWHERE,
 )
 @with_rabbitmq
+@pytest.mark.slow
 def test_rabbitmq_frozen(service: Service, rabbitmq: RabbitMQ, cell: Recorder) -> None:
     rabbitmq.send_signal(signal.SIGSTOP)
     try:

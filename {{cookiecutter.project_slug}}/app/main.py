@@ -30,6 +30,14 @@ PROJECT = tomllib.loads(
     (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
 )["project"]
 
+# In the order of the documentation at /docs.
+TAGS = {
+    "users": "People with an account.",
+    "jobs": "The background jobs of requests, and their outcome.",
+    "metrics": "For Prometheus.",
+    "health": "For load balancers and process managers.",
+}
+
 
 class State(TypedDict):
     database: Database
@@ -63,6 +71,7 @@ def create_app() -> FastAPI:
         title="{{ cookiecutter.project_slug | replace('-', ' ') | title }}",
         description=PROJECT["description"],
         version=PROJECT["version"],
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=lifespan,
         responses=PROBLEMS,
         generate_unique_id_function=operation_id,

@@ -2,7 +2,9 @@ import asyncio
 from typing import Literal
 
 from alembic import context
-from sqlalchemy import Connection, text
+from alembic.operations.ops import MigrationScript
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Enum, text
 from sqlalchemy.types import TypeDecorator
 
 from app.database import Base
@@ -16,8 +18,21 @@ __all__ = ["jobs", "users"]
 
 
 def render_item(_: str, item: object, __: object) -> str | Literal[False]:
-    # A migration is history: it names no type of ours, which may change.
-    return f"sa.{item.impl!r}" if isinstance(item, TypeDecorator) else False
+    """A migration is history: it names no class of the app, which may change."""
+    plain = item.impl if isinstance(item, TypeDecorator) else item
+    if isinstance(plain, Enum):
+        if plain.native_enum:
+            return f"sa.Enum({', '.join(map(repr, plain.enums))}, name={plain.name!r})"
+        return f"sa.String(length={plain.length})"
+    return False if plain is item else f"sa.{plain!r}"
+
+
+def skip_empty(_: MigrationContext, __: object, scripts: list[MigrationScript]) -> None:
+    if not getattr(context.config.cmd_opts, "autogenerate", False):
+        return
+    if all(operations.is_empty() for operations in scripts[0].upgrade_ops_list):
+        scripts.clear()
+        print("The models have not changed: no migration was written.")
 
 
 def migrate(connection: Connection) -> None:
@@ -28,6 +43,7 @@ def migrate(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         render_item=render_item,
+        process_revision_directives=skip_empty,
         render_as_batch=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():

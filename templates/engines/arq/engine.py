@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from app.database import Database, open_database
 from app.jobs import Job
-from app.jobs.runtime import perform
+from app.jobs.runtime import in_batches, perform
 from app.settings import Settings, get_settings, read
 from app.tasks import registry
 from app.telemetry import configure_logging
@@ -47,6 +47,10 @@ class ArqEngine:
         self.redis = redis
 
     async def send(self, jobs: Sequence[Job]) -> None:
+        for batch in in_batches(jobs):
+            await self._send(batch)
+
+    async def _send(self, jobs: Sequence[Job]) -> None:
         """Like arq's own enqueue_job(), but in one round trip."""
         now, expires_ms = timestamp_ms(), self.redis.expires_extra_ms
         async with asyncio.timeout(TIMEOUT_SECONDS), self.redis.pipeline() as pipe:

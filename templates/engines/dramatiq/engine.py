@@ -27,7 +27,7 @@ from redis.retry import Retry
 
 from app.database import Database, open_database
 from app.jobs import Job
-from app.jobs.runtime import perform
+from app.jobs.runtime import in_batches, perform
 from app.settings import Settings, get_settings, read
 from app.tasks import registry
 from app.telemetry import configure_logging
@@ -142,10 +142,16 @@ def count_waiting() -> int:
         return int(found.method.message_count)
 
 
+def send_all(ids: Sequence[str]) -> None:
+    for job_id in ids:
+        run_job.send(job_id)
+
+
 class DramatiqEngine:
     async def send(self, jobs: Sequence[Job]) -> None:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            await asyncio.to_thread(lambda: [run_job.send(str(job.id)) for job in jobs])
+        for batch in in_batches(jobs):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await asyncio.to_thread(send_all, [str(job.id) for job in batch])
 
     async def waiting(self) -> int:
         async with asyncio.timeout(TIMEOUT_SECONDS):

@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 
 from app.database import Database, open_database
 from app.jobs import Job
-from app.jobs.runtime import perform
+from app.jobs.runtime import in_batches, perform
 from app.settings import Settings, get_settings, read
 from app.tasks import registry
 from app.telemetry import configure_logging
@@ -59,8 +59,9 @@ class RqEngine:
         self._queue = queue
 
     async def send(self, jobs: Sequence[Job]) -> None:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            await asyncio.to_thread(self._send, [str(job.id) for job in jobs])
+        for batch in in_batches(jobs):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await asyncio.to_thread(self._send, [str(job.id) for job in batch])
 
     def _send(self, ids: Sequence[str]) -> None:
         for job_id in ids:

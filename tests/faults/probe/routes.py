@@ -21,7 +21,7 @@ class Batch(BaseModel):
     numbers: list[int]
     arguments: list[Any]
     delay: timedelta
-    # A job that a request has in hand is no business of the relay, for as long as a lease.
+    # While a request has leased a job, the relay does not send it.
     sender: Literal["request", "relay", "nobody"]
 
 

@@ -14,15 +14,15 @@ MAX_COUNT = 100_000
 
 
 class Paging(BaseModel):
-    limit: int = Field(default=50, ge=1, le=100)
-    offset: int = Field(default=0, ge=0, le=2**31 - 1)
+    limit: int = Field(default=50, ge=1, le=100, description="Maximum number of items")
+    offset: int = Field(default=0, ge=0, le=2**31 - 1, description="Number of items to skip")
 
 
 class Page(BaseModel, Generic[Item]):
     model_config = ConfigDict(from_attributes=True)
 
     items: Sequence[Item]
-    total: int = Field(description=f"Counted up to {MAX_COUNT:,}")
+    total: int = Field(description=f"Number of items on all pages, at most {MAX_COUNT:,}")
     limit: int
     offset: int
 

@@ -70,8 +70,8 @@ class JobMetrics:
         self._jobs = gauge("jobs", "Jobs that have not succeeded", "task", "status")
         self._due = gauge("jobs_due", "Queued jobs that could start now", "task")
         self._retrying = gauge("jobs_retrying", "Queued jobs that have failed before", "task")
-        self._oldest = gauge("jobs_oldest_age_seconds", "Longest due, or running", "task", "status")
-        self._runs = histogram("job_run_duration_seconds", "Last tries", "task", "outcome")
+        self._oldest = gauge("jobs_oldest_age_seconds", "Oldest due or running", "task", "status")
+        self._runs = histogram("job_run_duration_seconds", "Last try of a job", "task", "outcome")
         self._waits = histogram("job_wait_duration_seconds", "Time from due to started", "task")
         # A series that begins with its first failure would show no increase.
         for task, outcome in product(self._tasks, (Status.SUCCEEDED, Status.FAILED)):

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from app.jobs.models import Status
 
@@ -12,18 +12,20 @@ class JobRead(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     id: uuid.UUID
-    task: str
+    task: str = Field(description="Name of the task", examples=["send_welcome_email"])
     status: Status
-    attempts: int
-    max_tries: int
-    after_id: uuid.UUID | None
-    run_at: datetime
+    attempts: int = Field(description="Tries that have started", examples=[0])
+    max_tries: int = Field(description="The job fails after so many tries", examples=[5])
+    after_id: uuid.UUID | None = Field(description="Job that must succeed first", examples=[None])
+    run_at: datetime = Field(description="The next try does not start earlier")
     created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    error: str | None
+    started_at: datetime | None = Field(description="Start of the last try", examples=[None])
+    finished_at: datetime | None = Field(
+        description="When it succeeded, or failed for good", examples=[None]
+    )
+    error: str | None = Field(description="Why the last try failed", examples=[None])
 
-    @computed_field  # type: ignore[prop-decorator] # mypy does not support decorated properties
+    @computed_field(description="Path of the job")  # type: ignore[prop-decorator] # mypy does not support decorated properties
     @property
     def url(self) -> str:
         return f"/jobs/{self.id}"

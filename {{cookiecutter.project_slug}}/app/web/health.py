@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.database.migrations import is_migrated
 
@@ -16,12 +16,12 @@ TIMEOUT_SECONDS = 3
 
 
 class Health(BaseModel):
-    status: str
+    status: str = Field(examples=["ok"])
 
 
 class Readiness(Health):
-    database: str
-    broker: str
+    database: str = Field(description="`ok`, or what is wrong with it", examples=["ok"])
+    broker: str = Field(description="`ok`, or what is wrong with it", examples=["ok"])
 
 
 @router.get("/live")

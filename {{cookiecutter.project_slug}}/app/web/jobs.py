@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from sqlalchemy import select
 
@@ -17,15 +17,17 @@ from app.web.tokens import OpsOnly
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
+JobId = Annotated[uuid.UUID, Path(description="The id of a job")]
+
 
 class JobFilter(Paging):
-    status: Status | None = None
-    task: str | None = Field(default=None, pattern=r"^\w+$")
+    status: Status | None = Field(default=None, description="Only jobs with this status")
+    task: str | None = Field(default=None, pattern=r"^\w+$", description="Only jobs of this task")
 
 
 @router.get("", dependencies=[OpsOnly])
 async def list_jobs(session: Session, wanted: Annotated[JobFilter, Query()]) -> Page[JobRead]:
-    """The newest first."""
+    """List the jobs of all clients, the newest first."""
     query = select(Job).order_by(Job.created_at.desc(), Job.id)
     if wanted.status:
         query = query.where(Job.status == wanted.status)
@@ -37,8 +39,8 @@ async def list_jobs(session: Session, wanted: Annotated[JobFilter, Query()]) -> 
 
 
 @router.get("/{job_id}", response_model=JobRead)
-async def read_job(session: Session, job_id: uuid.UUID) -> Job:
-    """The state of a job. Its id, which cannot be guessed, is all that a client needs."""
+async def read_job(session: Session, job_id: JobId) -> Job:
+    """Read the status of a job. No token is required, because the id cannot be guessed."""
     job = await session.get(Job, job_id)
     if job is None:
         raise NotFound("There is no such job.")
@@ -46,8 +48,8 @@ async def read_job(session: Session, job_id: uuid.UUID) -> Job:
 
 
 @router.post("/{job_id}/retry", status_code=202, response_model=JobRead, dependencies=[OpsOnly])
-async def retry_job(uow: Uow, job_id: uuid.UUID) -> Job:
-    """Queue a failed job again, with as many tries as its task allows."""
+async def retry_job(uow: Uow, job_id: JobId) -> Job:
+    """Queue a failed job again, with all its tries. Responds 409 if the job has not failed."""
     job = await uow.session.get(Job, job_id, with_for_update=True)
     if job is None:
         raise NotFound("There is no such job.")

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from app.database import DatabaseFull, DatabaseUnavailable
@@ -17,10 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 class Problem(BaseModel):
-    title: str
-    status: int
-    detail: str
-    errors: list[dict[str, Any]] | None = None
+    """An error, as RFC 9457 describes it."""
+
+    title: str = Field(description="Name of the status", examples=["Not Found"])
+    status: int = Field(description="Status of the response", examples=[404])
+    detail: str = Field(description="What went wrong", examples=["There is no such user."])
+    errors: list[dict[str, Any]] | None = Field(
+        default=None,
+        description="With status 422: where each wrong value is, and what is wrong with it",
+        examples=[[{"loc": ["body", "email"], "msg": "Field required"}]],
+    )
 
 
 class ProblemResponse(JSONResponse):
@@ -31,7 +37,9 @@ class ProblemResponse(JSONResponse):
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "Error",
-        "content": {ProblemResponse.media_type: {"schema": Problem.model_json_schema()}},
+        "content": {
+            ProblemResponse.media_type: {"schema": {"$ref": "#/components/schemas/Problem"}}
+        },
     }
 }
 
@@ -47,7 +55,21 @@ def problem(
     return ProblemResponse(body.model_dump(exclude_none=True), status, headers)
 
 
+def add_problem_schema(app: FastAPI) -> None:
+    """FastAPI itself adds a schema only for responses of the media type of the route."""
+    build = app.openapi
+
+    def document() -> dict[str, Any]:
+        built = build()
+        built["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
+        return built
+
+    app.openapi = document  # type: ignore[method-assign] # the documented way to extend it
+
+
 def add_error_handlers(app: FastAPI) -> None:
+    add_problem_schema(app)
+
     @app.exception_handler(AppError)
     async def _(_: Request, error: AppError) -> ProblemResponse:
         return problem(error.status, error.detail)

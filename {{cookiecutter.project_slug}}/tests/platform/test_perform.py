@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import sys
 import threading
 import uuid
@@ -183,6 +184,25 @@ async def test_a_job_is_retried_until_its_tries_are_used_up(database: Database) 
         (Status.FAILED, 3),
     ]
     assert found.error == "OSError: no route"
+
+
+async def test_a_retry_is_one_warning_and_only_the_last_failure_has_a_traceback(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    @task(max_tries=2)
+    def never() -> None:
+        raise OSError("no route")
+
+    job = await enqueue(database, never)
+    for _ in range(2):
+        await change(database, job, run_at=job.created_at)
+        await perform(database, job.id)
+    retry, failure = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert (retry.levelname, retry.exc_info) == ("WARNING", None)
+    line = r"attempt 1 of 2 failed, next in \d\.\d s: OSError: no route"
+    assert re.fullmatch(line, retry.getMessage())
+    assert (failure.levelname, bool(failure.exc_info)) == ("ERROR", True)
+    assert failure.getMessage() == "job failed at attempt 2 of 2: OSError: no route"
 
 
 async def test_an_async_task_is_stopped_after_its_timeout(database: Database) -> None:

@@ -11,6 +11,6 @@ a new task.
 
 from app.jobs.runtime.leases import keep_leased
 from app.jobs.runtime.perform import perform
-from app.jobs.runtime.relay import Engine, Relay
+from app.jobs.runtime.relay import Engine, Relay, in_batches
 
-__all__ = ["Engine", "Relay", "keep_leased", "perform"]
+__all__ = ["Engine", "Relay", "in_batches", "keep_leased", "perform"]

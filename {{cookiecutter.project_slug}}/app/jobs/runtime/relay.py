@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Protocol
@@ -20,11 +20,16 @@ logger = logging.getLogger(__name__)
 BATCH = 20
 
 
+def in_batches(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
+    """A broker answers for a batch at a time, however many jobs a request has."""
+    return (jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH))
+
+
 class Engine(Protocol):
     """What an engine must do. It may lose, repeat or delay a job: the ledger copes."""
 
     async def send(self, jobs: Sequence[Job]) -> None:
-        """Pass the jobs on in this order. Raise within about a second if it cannot."""
+        """Pass the jobs on in this order. Raise if the broker is silent for about a second."""
 
     async def waiting(self) -> int:
         """How many sent jobs no worker has yet. Raise within about a second if unknown."""
@@ -55,10 +60,8 @@ class Relay:
     async def dispatch(self, jobs: Sequence[Job]) -> None:
         """Send leased jobs in their order. What cannot be sent now, a relay sends later."""
         async with leases.keep_leased(self._database, jobs):
-            for start in range(0, len(jobs), BATCH):
-                if not await self._send(jobs[start : start + BATCH]):
-                    await leases.release(self._database, jobs[start:])
-                    return
+            if not await self._send(jobs):
+                await leases.release(self._database, jobs)
 
     async def relay(self) -> None:
         """Send what is due and not leased."""

@@ -48,5 +48,5 @@ async def run_in_thread(call: Callable[[], object]) -> None:
         except asyncio.CancelledError:
             left.intersection_update([old for old in left if old.is_alive()])
             left.add(thread)
-            logger.warning("a cancelled task goes on in its thread", extra={"threads": len(left)})
+            logger.warning("a cancelled task still runs in a thread", extra={"threads": len(left)})
             raise

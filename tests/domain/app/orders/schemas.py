@@ -1,0 +1,31 @@
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.jobs import JobRead
+from app.orders.models import OrderStatus
+
+Amount = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2, examples=["19.90"])]
+
+
+class OrderCreate(BaseModel):
+    user_id: uuid.UUID
+    total: Amount
+
+
+class OrderRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: uuid.UUID
+    user_id: uuid.UUID
+    status: OrderStatus
+    total: Decimal
+    created_at: datetime
+
+
+class OrderPlaced(OrderRead):
+    jobs: Sequence[JobRead]
