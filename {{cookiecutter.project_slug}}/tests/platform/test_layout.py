@@ -78,7 +78,7 @@ def test_every_file_is_in_a_room() -> None:
         for path in TREES
         if path.parent.name == "app" and path.stem != "__init__" and module_of(path) not in FLOOR_OF
     ]
-    assert misplaced == []
+    assert not misplaced, "\n".join(misplaced)
 
 
 def test_imports_only_run_down() -> None:
@@ -88,7 +88,7 @@ def test_imports_only_run_down() -> None:
         for module, name in own_imports()
         if FLOOR_OF[room_of(name)] < FLOOR_OF[room_of(module)]
     ]
-    assert up == []
+    assert not up, "\n".join(up)
 
 
 def test_a_domain_imports_only_what_a_room_offers() -> None:
@@ -99,7 +99,7 @@ def test_a_domain_imports_only_what_a_room_offers() -> None:
         for room, offered in DOORS.items()
         if is_in(name, room) and name != room and name not in offered
     ]
-    assert private == []
+    assert not private, "\n".join(private)
 
 
 def test_only_the_routes_of_a_domain_know_the_web() -> None:
@@ -111,7 +111,7 @@ def test_only_the_routes_of_a_domain_know_the_web() -> None:
         for name in sorted(set(imports_of(tree)))
         if any(is_in(name, package) for package in ("app.web", *WEB_FRAMEWORKS))
     ]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_only_the_entry_points_and_the_web_use_the_runtime_of_jobs() -> None:
@@ -121,7 +121,7 @@ def test_only_the_entry_points_and_the_web_use_the_runtime_of_jobs() -> None:
         if is_in(name, RUNTIME)
         and not any(is_in(module, allowed) for allowed in MAY_USE_THE_RUNTIME)
     ]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_only_the_web_process_knows_the_engine() -> None:
@@ -130,7 +130,7 @@ def test_only_the_web_process_knows_the_engine() -> None:
         for module, name in own_imports()
         if is_in(name, "app.engine") and module != "app.main"
     ]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_nothing_is_imported_inside_a_function() -> None:
@@ -141,7 +141,7 @@ def test_nothing_is_imported_inside_a_function() -> None:
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for name in imports_of(function)
     ]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_every_module_that_declares_tasks_is_imported_by_app_tasks() -> None:
@@ -158,7 +158,7 @@ def test_every_module_that_declares_tasks_is_imported_by_app_tasks() -> None:
         if name not in registry
     ]
     assert declared
-    assert forgotten == []
+    assert not forgotten, "\n".join(forgotten)
 
 
 def is_task(decorator: ast.expr) -> bool:
