@@ -21,7 +21,7 @@ CHECKS = {
 }
 
 # Variables that belong to this repository's virtual environment and test run.
-OURS = ("VIRTUAL_ENV", "UV_PROJECT_", "UV_RUN_", "PYTHON", "PYTEST", "COV_")
+OURS = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "UV_PROJECT_", "UV_RUN_", "PYTHON", "PYTEST", "COV_")
 
 
 def environment(**extra: str) -> dict[str, str]:
