@@ -25,7 +25,7 @@ FLOORS = (
     ("app.errors", "app.mail", "app.settings"),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-FILES_OF_A_DOMAIN = {"__init__", "models", "schemas", "services", "tasks", "routes"}
+WITHOUT_THE_WEB = ("models", "schemas", "services", "tasks")
 WEB_FRAMEWORKS = ("fastapi", "starlette")
 # What a domain may import of a room: everything else there is private.
 DOORS = {
@@ -59,12 +59,14 @@ def imports_of(tree: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
-def own_imports() -> Iterator[tuple[str, str]]:
-    """Pairs of a module of app/ and a name in app/ that it imports."""
-    for path, tree in TREES.items():
-        for name in sorted(set(imports_of(tree))):
-            if name.startswith("app."):
-                yield module_of(path), name
+IMPORTS = {path: sorted(set(imports_of(tree))) for path, tree in TREES.items()}
+# Pairs of a module of app/ and a name in app/ that it imports.
+OWN_IMPORTS = [
+    (module_of(path), name)
+    for path, names in IMPORTS.items()
+    for name in names
+    if name.startswith("app.")
+]
 
 
 def is_in(name: str, package: str) -> bool:
@@ -85,7 +87,7 @@ def test_imports_only_run_down() -> None:
     up = [
         f"{module} must not import {name}: {room_of(name)} is above {room_of(module)}. "
         "Move the code down, or pass it as an argument"
-        for module, name in own_imports()
+        for module, name in OWN_IMPORTS
         if FLOOR_OF[room_of(name)] < FLOOR_OF[room_of(module)]
     ]
     assert not up, "\n".join(up)
@@ -94,7 +96,7 @@ def test_imports_only_run_down() -> None:
 def test_a_domain_imports_only_what_a_room_offers() -> None:
     private = [
         f"{module} must not import {name}: import what {room} offers in its __init__.py"
-        for module, name in own_imports()
+        for module, name in OWN_IMPORTS
         if room_of(module) == DOMAIN
         for room, offered in DOORS.items()
         if is_in(name, room) and name != room and name not in offered
@@ -105,10 +107,9 @@ def test_a_domain_imports_only_what_a_room_offers() -> None:
 def test_only_the_routes_of_a_domain_know_the_web() -> None:
     found = [
         f"{module_of(path)} must not import {name}: what belongs to a request goes into routes.py"
-        for path, tree in TREES.items()
-        if room_of(module_of(path)) == DOMAIN and path.parent.name != "app"
-        if path.stem in FILES_OF_A_DOMAIN - {"routes", "__init__"}
-        for name in sorted(set(imports_of(tree)))
+        for path, names in IMPORTS.items()
+        if room_of(module_of(path)) == DOMAIN and path.stem in WITHOUT_THE_WEB
+        for name in names
         if any(is_in(name, package) for package in ("app.web", *WEB_FRAMEWORKS))
     ]
     assert not found, "\n".join(found)
@@ -117,7 +118,7 @@ def test_only_the_routes_of_a_domain_know_the_web() -> None:
 def test_only_the_entry_points_and_the_web_use_the_runtime_of_jobs() -> None:
     found = [
         f"{module} must not import {name}: use app.jobs"
-        for module, name in own_imports()
+        for module, name in OWN_IMPORTS
         if is_in(name, RUNTIME)
         and not any(is_in(module, allowed) for allowed in MAY_USE_THE_RUNTIME)
     ]
@@ -127,7 +128,7 @@ def test_only_the_entry_points_and_the_web_use_the_runtime_of_jobs() -> None:
 def test_only_the_web_process_knows_the_engine() -> None:
     found = [
         f"{module} must not import app.engine: only app.main does"
-        for module, name in own_imports()
+        for module, name in OWN_IMPORTS
         if is_in(name, "app.engine") and module != "app.main"
     ]
     assert not found, "\n".join(found)
