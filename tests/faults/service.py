@@ -72,7 +72,8 @@ class Service:
             self._process(f"worker{number}", lines["worker"])
             for number in range(workers if "worker" in lines else 0)
         ] or self.webs
-        self.broker = self._redis() if "redis" in lines else None
+        needs_redis = "redis:" in (project / "Procfile.dev").read_text()
+        self.broker = self._redis() if needs_redis else None
         self.environment["DATABASE_URL"] = self._open_database()
 
     def _process(self, name: str, command: str, **own: str) -> Process:
