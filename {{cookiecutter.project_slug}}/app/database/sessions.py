@@ -42,16 +42,21 @@ class Database:
             yield session
 
     async def write_with_retry(
-        self, change: Change[Item, Result], item: Item, patience: timedelta
+        self,
+        change: Change[Item, Result],
+        item: Item,
+        patience: timedelta,
+        *,
+        is_alone: bool = False,
     ) -> Result:
-        """Write in a batch with others. Retry while the database is unavailable."""
-        if change not in self._batches:
-            self._batches[change] = Batches(self._autocommit, change)
+        """Write in a batch with others, or alone. Retry while the database is unavailable."""
+        batches: Batches[Item, Result] = Batches(self._autocommit, change)
+        if not is_alone:
+            batches = self._batches.setdefault(change, batches)
         retry_until = monotonic() + patience.total_seconds()
         while True:
             try:
-                result: Result = await self._batches[change].join(item)
-                return result
+                return await batches.join(item)
             except DatabaseUnavailable:
                 if monotonic() > retry_until:
                     raise

@@ -215,7 +215,7 @@ async def test_a_locked_job_delays_no_other(database: Database) -> None:
 
     async def claim_both() -> list[Job | None]:
         async with database.engine.begin() as connection:
-            return await ledger.claim(connection, [locked.id, other.id])
+            return await ledger.claim_unlocked(connection, [locked.id, other.id])
 
     has_row_locks = database.engine.dialect.name != "sqlite"
     async with database.begin_write() as session:

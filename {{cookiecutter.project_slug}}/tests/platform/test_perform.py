@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.database import Database
 from app.database.batching import Change, Item, Result
@@ -156,6 +157,21 @@ async def test_only_one_of_several_deliveries_runs(database: Database) -> None:
     job = await enqueue(database, note)
     await asyncio.gather(*(perform(database, job.id) for _ in range(10)))
     assert calls == [1]
+
+
+async def test_a_job_runs_although_another_transaction_had_locked_its_row(
+    database: Database,
+) -> None:
+    @task()
+    async def note() -> None: ...
+
+    job = await enqueue(database, note)
+    async with database.begin_write() as session:
+        await session.execute(update(Job).where(Job.id == job.id).values(request_id="locked"))
+        performing = asyncio.create_task(perform(database, job.id))
+        await asyncio.wait([performing], timeout=0.3)
+    await performing
+    assert (await reread(database, job)).status is Status.SUCCEEDED
 
 
 async def test_a_delivery_of_an_unknown_job_is_logged(
@@ -404,9 +420,14 @@ class LateDatabase(Database):
         self.may_return = asyncio.Event()
 
     async def write_with_retry(
-        self, change: Change[Item, Result], item: Item, patience: timedelta
+        self,
+        change: Change[Item, Result],
+        item: Item,
+        patience: timedelta,
+        *,
+        is_alone: bool = False,
     ) -> Result:
-        result = await super().write_with_retry(change, item, patience)
+        result = await super().write_with_retry(change, item, patience, is_alone=is_alone)
         self.has_written.set()
         await self.may_return.wait()
         return result

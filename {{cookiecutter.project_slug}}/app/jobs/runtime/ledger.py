@@ -49,19 +49,15 @@ TO_SEND = (IS_QUEUED & ~IS_LEASED & MAY_START) | IS_ORPHANED
 # Sent but not claimed for as long as a lease: still in the broker's queue, or lost.
 PERHAPS_LOST = IS_QUEUED & (Job.lease_until <= NOW)
 
-# It skips a row that another process has locked, so that this one does not hold up the others.
-claimable = (
-    sa.select(Job.id)
-    .where(Job.id.in_(JOBS), (IS_QUEUED & MAY_START) | (IS_ORPHANED & ~IS_EXHAUSTED))
-    .with_for_update(skip_locked=True, key_share=True)
-    .cte("claimable")
-)
+MAY_BE_CLAIMED = Job.id.in_(JOBS) & ((IS_QUEUED & MAY_START) | (IS_ORPHANED & ~IS_EXHAUSTED))
 CLAIM = (
     sa.update(Job)
-    .where(Job.id.in_(sa.select(claimable.c.id)))
+    .where(MAY_BE_CLAIMED)
     .values(status=Status.RUNNING, attempts=Job.attempts + 1, lease_until=UNTIL, started_at=NOW)
     .returning(Job)
 )
+unlocked = sa.select(Job.id).where(MAY_BE_CLAIMED).with_for_update(skip_locked=True, key_share=True)
+CLAIM_UNLOCKED = CLAIM.where(Job.id.in_(sa.select(unlocked.cte("unlocked").c.id)))
 # Only the try that holds the lease may change a running job.
 CHANGE = (
     sa.update(Job)
@@ -94,7 +90,20 @@ class Failure(NamedTuple):
 
 async def claim(connection: AsyncConnection, jobs: Sequence[uuid.UUID]) -> list[Job | None]:
     """Begin a try of each, unless another delivery has begun or ended the job."""
-    found = await connection.execute(CLAIM, {"jobs": jobs})
+    return await _claim(connection, CLAIM, jobs)
+
+
+async def claim_unlocked(
+    connection: AsyncConnection, jobs: Sequence[uuid.UUID]
+) -> list[Job | None]:
+    """The same, but skip rows that another process has locked, and may hold for long."""
+    return await _claim(connection, CLAIM_UNLOCKED, jobs)
+
+
+async def _claim(
+    connection: AsyncConnection, how: ReturningUpdate[Any], jobs: Sequence[uuid.UUID]
+) -> list[Job | None]:
+    found = await connection.execute(how, {"jobs": jobs})
     claimed = {row.id: Job(**row._mapping) for row in found}
     # The first of several deliveries in one batch gets the job.
     return [claimed.pop(job, None) for job in jobs]

@@ -60,7 +60,13 @@ async def perform(database: Database, job_id: uuid.UUID) -> None:
 
 async def _claim(database: Database, job_id: uuid.UUID) -> Job | None:
     patience = get_settings().jobs_lease
-    claiming = asyncio.create_task(database.write_with_retry(ledger.claim, job_id, patience))
+
+    async def claim() -> Job | None:
+        job = await database.write_with_retry(ledger.claim_unlocked, job_id, patience)
+        # A relay locks for a moment what it finds to be sent already: wait, but let no other wait.
+        return job or await database.write_with_retry(ledger.claim, job_id, patience, is_alone=True)
+
+    claiming = asyncio.create_task(claim())
     try:
         return await asyncio.shield(claiming)
     except asyncio.CancelledError:
