@@ -15,8 +15,8 @@ from service import Service, running
 HEALTHY = 60
 REASONS = {
     "raises": "ValueError: never satisfied",
-    "hangs": "TimeoutError: not done after 1 s",
-    "hangs_in_its_thread": "TimeoutError: not done after 1 s",
+    "hangs": "TimeoutError: timed out after 1 s",
+    "hangs_in_its_thread": "TimeoutError: timed out after 1 s",
     "takes_all_memory": "MemoryError: ",
 }
 
