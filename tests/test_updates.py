@@ -21,7 +21,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
     change(project / "README.md", "## Try it\n", "## Try it out\n")
     change(project / "app/web/middleware.py", "Gives each request", "Gives every request")
     change(project / ".editorconfig", "root = true\n", "root = true\n# learnt\n")
-    (project / "app" / "clock.py").write_text('"""Tells the time."""\n')
+    (project / "app" / "web" / "clock.py").write_text('"""Tells the time."""\n')
     upstream.write_changelog("v0.2.0 (not released)", "v0.1.0 (2026-01-31)")
     upstream.commit()
     upstream.release("v0.2.0")
@@ -107,7 +107,7 @@ def test_changing_the_engine_with_copier_does_not_update_the_template(
     answers = (project.path / ".copier-answers.yml").read_text(encoding="utf-8")
     assert "\n_commit: v0.1.0\n" in answers
     assert '\nengine: "arq"\n' in answers
-    assert not (project.path / "app" / "clock.py").exists()
+    assert not (project.path / "app" / "web" / "clock.py").exists()
 
 
 def test_a_project_of_cookiecutter_can_be_linked_to_cruft(
