@@ -1,35 +1,49 @@
 """Runs jobs in the web process, after the response."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
 
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
 from app.database import Database
 from app.jobs import Job
 from app.jobs.runtime import keep_leased, perform
+from app.settings import Settings, read
 
-MAX_AT_ONCE = 20
 # Time that running jobs have to end when the process stops.
 GRACE_SECONDS = 15
 
 
+class EngineSettings(BaseSettings):
+    model_config = Settings.model_config
+
+    jobs_concurrency: int = Field(default=20, ge=1)
+    """Maximum number of jobs of each queue that run at a time in a process."""
+
+
 class BackgroundEngine:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, concurrency: int) -> None:
         self._database = database
-        self._room = asyncio.Semaphore(MAX_AT_ONCE)
+        # A queue of slow jobs must not hold up another.
+        self._room = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(concurrency))
         self._running: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
     async def send(self, jobs: Sequence[Job]) -> None:
         """Begin the jobs. Those of one request run one after another, in their order."""
         for _, group in groupby(jobs, lambda job: job.request_id or job.id):
-            await self._room.acquire()
-            running = asyncio.create_task(self._run([*group]))
+            of_one_request = [*group]
+            room = self._room[of_one_request[0].queue]
+            await room.acquire()
+            running = asyncio.create_task(self._run(of_one_request, room))
             self._running.add(running)
             running.add_done_callback(self._running.discard)
 
-    async def waiting(self) -> int:
+    async def waiting(self, _queue: str) -> int:
         # Jobs that wait in this process keep their lease, so none of them counts as sent.
         return 0
 
@@ -42,19 +56,19 @@ class BackgroundEngine:
                 running.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _run(self, jobs: Sequence[Job]) -> None:
+    async def _run(self, jobs: Sequence[Job], room: asyncio.Semaphore) -> None:
         try:
             async with keep_leased(self._database, jobs):
                 for job in jobs:
                     if not self._is_stopping:
                         await perform(self._database, job.id)
         finally:
-            self._room.release()
+            room.release()
 
 
 @asynccontextmanager
 async def connect(database: Database) -> AsyncIterator[BackgroundEngine]:
-    engine = BackgroundEngine(database)
+    engine = BackgroundEngine(database, read(EngineSettings).jobs_concurrency)
     try:
         yield engine
     finally:

@@ -9,18 +9,24 @@ Import from here and nothing from the modules below. Only `app/web`, `app/main.p
 
 from app.jobs.declare import task
 from app.jobs.models import Job, Status
-from app.jobs.schemas import JobRead
-from app.jobs.task import Task, current_job_id, registry
+from app.jobs.running import GiveUp, TryAgain, current_job_id, report_progress
+from app.jobs.schemas import JobDetails, JobRead
+from app.jobs.task import Harmless, Task, registry
 from app.jobs.uow import UnitOfWork, unit_of_work
 
 __all__ = [
+    "GiveUp",
+    "Harmless",
     "Job",
+    "JobDetails",
     "JobRead",
     "Status",
     "Task",
+    "TryAgain",
     "UnitOfWork",
     "current_job_id",
     "registry",
+    "report_progress",
     "task",
     "unit_of_work",
 ]

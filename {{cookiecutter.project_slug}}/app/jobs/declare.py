@@ -1,24 +1,48 @@
 """@task: how a function becomes a task."""
 
 import inspect
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any, Concatenate, Protocol, overload
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.jobs.schedule import rule_of
-from app.jobs.task import Arguments, Result, Task, registry
+from app.jobs.task import (
+    DEFAULT_QUEUE,
+    Arguments,
+    Backoff,
+    Result,
+    Task,
+    exponential,
+    registry,
+)
 from app.jobs.uow import UnitOfWork
+
+QUEUE_NAME = re.compile(r"[a-z0-9_-]{1,50}")
+INJECTED = (UnitOfWork, AsyncSession)
 
 
 class Declare(Protocol):
-    """A task is enqueued without the unit of work that it takes."""
+    """A task is enqueued without the unit of work and the session that it takes."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[UnitOfWork, AsyncSession, Arguments], Result], /
+    ) -> Task[Arguments, Concatenate[UnitOfWork, AsyncSession, Arguments], Result]: ...
 
     @overload
     def __call__(
         self, function: Callable[Concatenate[UnitOfWork, Arguments], Result], /
     ) -> Task[Arguments, Concatenate[UnitOfWork, Arguments], Result]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[AsyncSession, Arguments], Result], /
+    ) -> Task[Arguments, Concatenate[AsyncSession, Arguments], Result]: ...
 
     @overload
     def __call__(
@@ -28,8 +52,10 @@ class Declare(Protocol):
 
 def task(
     *,
+    queue: str = DEFAULT_QUEUE,
     max_tries: int = 5,
     timeout: timedelta = timedelta(seconds=30),
+    backoff: Backoff = exponential,
     every: timedelta | None = None,
     cron: str | None = None,
 ) -> Declare:
@@ -46,10 +72,14 @@ def task(
         signature = inspect.signature(function, eval_str=True)
         parameters = list(signature.parameters.values())
         is_async = inspect.iscoroutinefunction(function)
-        takes_uow = bool(parameters) and parameters[0].annotation is UnitOfWork
-        if takes_uow and not is_async:
-            raise TypeError(f"{name} takes a unit of work, so it must be async")
-        signature = signature.replace(parameters=parameters[takes_uow:])
+        annotations = [parameter.annotation for parameter in parameters]
+        takes = [*takewhile(lambda annotation: annotation in INJECTED, annotations)]
+        if takes and not is_async:
+            raise TypeError(f"{name} takes a {takes[0].__name__}, so it must be async")
+        if not QUEUE_NAME.fullmatch(queue):
+            raise TypeError(f"{name} has a wrong queue, {queue!r}: use a-z, 0-9, - and _")
+        result = signature.return_annotation
+        signature = signature.replace(parameters=parameters[len(takes) :])
         if rule and signature.parameters:
             raise TypeError(f"{name} has a schedule, so it must not have arguments")
         registry[name] = Task(
@@ -57,10 +87,13 @@ def task(
             function=function,
             arguments=_model_of(name, signature),
             signature=signature,
+            result=TypeAdapter(Any if result is signature.empty else result),
             is_async=is_async,
-            takes_uow=takes_uow,
+            takes=takes,
+            queue=queue,
             max_tries=max_tries,
             timeout=timeout,
+            backoff=backoff,
             rule=rule,
         )
         return registry[name]

@@ -5,10 +5,10 @@ from collections import Counter
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, case, delete, select
-from sqlalchemy.orm import aliased
 
 from app.database import utc_now
 from app.jobs import Job, Status, UnitOfWork, task
+from app.jobs.models import Predecessor
 from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -19,8 +19,7 @@ BATCH = 1000
 @task(cron="30 3 * * *")
 async def prune_jobs(uow: UnitOfWork) -> None:
     """One batch per job: a short transaction does not keep others from writing."""
-    follower = aliased(Job)
-    is_followed = select(follower.id).where(follower.after_id == Job.id).exists()
+    is_followed = select(Predecessor.job_id).where(Predecessor.predecessor_id == Job.id).exists()
     old = select(Job.id).where(_is_old(), ~is_followed).order_by(Job.finished_at).limit(BATCH)
     chosen = old.with_for_update(skip_locked=True).cte("old")
     pruned = delete(Job).where(Job.id.in_(select(chosen.c.id))).returning(Job.status)
@@ -33,7 +32,7 @@ async def prune_jobs(uow: UnitOfWork) -> None:
 def _is_old() -> ColumnElement[bool]:
     succeeded_by = utc_now() - timedelta(days=get_settings().jobs_retention_days)
     failed_by = utc_now() - timedelta(days=get_settings().jobs_failed_retention_days)
-    has_failed = Job.status == Status.FAILED
-    end_of_retention = case((has_failed, failed_by), else_=succeeded_by)
+    may_be_retried = Job.status.in_([Status.FAILED, Status.CANCELLED])
+    end_of_retention = case((may_be_retried, failed_by), else_=succeeded_by)
     # The first condition is the one that an index supports.
     return (Job.finished_at < max(succeeded_by, failed_by)) & (Job.finished_at < end_of_retention)

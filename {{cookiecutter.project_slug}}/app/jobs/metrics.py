@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.database import Database, utc_now
-from app.jobs.models import NOT_SUCCEEDED, Job, Status
+from app.jobs.models import NOT_SUCCEEDED, Job, Predecessor, Status
 from app.jobs.runtime.ledger import IS_QUEUED, MAY_START
 
 logger = logging.getLogger(__name__)
@@ -29,8 +29,13 @@ SHOWN = (Status.QUEUED, Status.RUNNING, Status.FAILED)
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
 
 before = aliased(Job)
-END_BEFORE = select(before.finished_at).where(before.id == Job.after_id).scalar_subquery()
-COULD_START_AT = case((Job.run_at < END_BEFORE, END_BEFORE), else_=Job.run_at)
+END_BEFORE = (
+    select(func.max(before.finished_at))
+    .join(Predecessor, Predecessor.predecessor_id == before.id)
+    .where(Predecessor.job_id == Job.id)
+    .scalar_subquery()
+)
+COULD_START_AT = case((Job.is_follower & (Job.run_at < END_BEFORE), END_BEFORE), else_=Job.run_at)
 IS_DUE = IS_QUEUED & MAY_START
 SINCE = case((IS_DUE, COULD_START_AT), (Job.status == Status.RUNNING, Job.started_at))
 NOT_ENDED_WELL = (

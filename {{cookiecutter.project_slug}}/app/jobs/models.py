@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, Enum, ForeignKey, Index, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import Base
 
@@ -16,6 +16,10 @@ class Status(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+StatusColumn = Enum(Status, native_enum=False, length=16, values_callable=list)
 
 
 class Job(Base):
@@ -25,25 +29,50 @@ class Job(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     task: Mapped[str] = mapped_column(Text)
+    queue: Mapped[str] = mapped_column(Text)
+    # Of the open jobs of a task, only one has this key.
+    key: Mapped[str | None] = mapped_column(Text)
     arguments: Mapped[dict[str, Any]] = mapped_column(JSON)
-    status: Mapped[Status] = mapped_column(
-        Enum(Status, native_enum=False, length=16, values_callable=list)
-    )
+    status: Mapped[Status] = mapped_column(StatusColumn)
     # It only grows: a try that lost its lease cannot be taken for the next one.
     attempts: Mapped[int]
     max_tries: Mapped[int]
     run_at: Mapped[datetime]
     # Until then, a request, the broker or a worker is responsible for the job.
     lease_until: Mapped[datetime | None]
-    after_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id"))
+    # Spares the other jobs a look at the table of predecessors.
+    is_follower: Mapped[bool]
+    cancel_requested: Mapped[bool]
     request_id: Mapped[str | None] = mapped_column(Text)
     # The span in which it was enqueued, in W3C's format.
     traceparent: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
+    # The latest tries that failed, the newest last.
+    failures: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    progress: Mapped[int | None]
+    progress_note: Mapped[str | None] = mapped_column(Text)
+    result: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
-    # Set if and only if the job has succeeded or failed.
+    # Set if and only if the job has succeeded or failed, or was cancelled.
     finished_at: Mapped[datetime | None]
+    predecessors: Mapped[list["Predecessor"]] = relationship(
+        foreign_keys="Predecessor.job_id", lazy="raise", passive_deletes=True
+    )
+
+
+class Predecessor(Base):
+    """A job starts when all of its predecessors have ended as wanted."""
+
+    __tablename__ = "job_predecessors"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    predecessor_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, index=True
+    )
+    wanted: Mapped[Status] = mapped_column(StatusColumn)
 
 
 class Schedule(Base):
@@ -60,14 +89,14 @@ class Schedule(Base):
 
 OPEN = Job.finished_at.is_(None)
 FINISHED = Job.finished_at.is_not(None)
-FOLLOWS = Job.after_id.is_not(None)
+HAS_KEY = OPEN & Job.key.is_not(None)
 # A query for another status must repeat it: SQLite does not infer it.
 NOT_SUCCEEDED = Job.status != Status.SUCCEEDED
 
 # Nearly all jobs have succeeded. Frequent queries read partial indexes of the few others: SQLite
 # would guess wrong about an index of all jobs by status, and scan it.
 Index("ix_jobs_open", Job.lease_until, Job.run_at, sqlite_where=OPEN, postgresql_where=OPEN)
-Index("ix_jobs_after_id", Job.after_id, sqlite_where=FOLLOWS, postgresql_where=FOLLOWS)
+Index("ix_jobs_key", Job.task, Job.key, unique=True, sqlite_where=HAS_KEY, postgresql_where=HAS_KEY)
 Index("ix_jobs_finished_at", Job.finished_at, sqlite_where=FINISHED, postgresql_where=FINISHED)
 Index("ix_jobs_created_at", Job.created_at)
 Index("ix_jobs_task", Job.task, Job.created_at)

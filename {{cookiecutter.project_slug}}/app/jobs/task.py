@@ -1,26 +1,51 @@
 """What a task is, and how a call of one becomes a job."""
 
 import inspect
-import uuid
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from enum import Enum
 from typing import Any, Generic, ParamSpec, TypeVar
+from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.database import new_id, utc_now
-from app.jobs.models import Job, Status
+from app.jobs.models import Job, Predecessor, Status
 from app.jobs.schedule import Rule
-from app.telemetry.log import job_id, request_id
+from app.telemetry.log import request_id
 from app.telemetry.tracing import traceparent
 
 Arguments = ParamSpec("Arguments")
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result", covariant=True)
 
+Backoff = Callable[[int], timedelta]
+
+DEFAULT_QUEUE = "default"
+MAX_BACKOFF = timedelta(minutes=10)
+MAX_RESULT_BYTES = 2**16
+
+IDENTIFYING = (UUID, int, date, Enum)
+
+
+class Harmless:
+    """Shows a text argument to operators: `plan: Annotated[str, Harmless]`."""
+
+
 # Every task by its name. An entry point fills it: it imports app.tasks.
 registry: dict[str, "Task[..., ..., Any]"] = {}
+
+
+def all_queues() -> list[str]:
+    return sorted({DEFAULT_QUEUE, *(task.queue for task in registry.values())})
+
+
+def exponential(attempts: int) -> timedelta:
+    """1, 2, 4 ... seconds. Up to half is left out at random, so that retries spread."""
+    longest = min(timedelta(seconds=2 ** min(attempts - 1, 30)), MAX_BACKOFF)
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,35 +56,62 @@ class Task(Generic[Arguments, Parameters, Result]):
     function: Callable[Parameters, Result]
     arguments: type[BaseModel]
     signature: inspect.Signature
+    result: TypeAdapter[Any]
     is_async: bool
-    takes_uow: bool
+    # The types of what it gets besides its arguments: a unit of work, a session to read.
+    takes: Sequence[type]
+    queue: str
     max_tries: int
     timeout: timedelta
+    backoff: Backoff
     rule: Rule | None
     delay: timedelta = timedelta(0)
-    after: Job | None = None
+    at: datetime | None = None
+    after: Sequence[Job] = ()
+    after_failure: Sequence[Job] = ()
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         return self.function(*args, **kwargs)
 
     def options(
-        self, *, delay: timedelta = timedelta(0), after: Job | None = None
+        self,
+        *,
+        delay: timedelta = timedelta(0),
+        at: datetime | None = None,
+        after: Job | Sequence[Job] = (),
+        after_failure: Job | Sequence[Job] = (),
     ) -> "Task[Arguments, Parameters, Result]":
-        """This task, to start after the delay and after the other job has succeeded."""
-        return replace(self, delay=delay, after=after)
+        """This task, to start later, after other jobs have succeeded, or after they have failed."""
+        if at and at.tzinfo is None:
+            raise ValueError(f"at={at} has no time zone")
+        jobs, failing = ([it] if isinstance(it, Job) else it for it in (after, after_failure))
+        return replace(self, delay=delay, at=at, after=jobs, after_failure=failing)
+
+    @property
+    def is_immediate(self) -> bool:
+        return not (self.delay or self.at or self.after or self.after_failure)
 
     def job(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Job:
         given = self.signature.bind(*args, **kwargs).arguments
         created_at = utc_now()
+        wanted = dict.fromkeys([job.id for job in self.after], Status.SUCCEEDED)
+        wanted |= dict.fromkeys([job.id for job in self.after_failure], Status.FAILED)
         return Job(
             id=new_id(),
             task=self.name,
+            queue=self.queue,
             arguments=self.arguments(**given).model_dump(mode="json", exclude_unset=True),
             status=Status.QUEUED,
             attempts=0,
             max_tries=self.max_tries,
-            run_at=created_at + self.delay,
-            after_id=self.after.id if self.after else None,
+            run_at=(self.at or created_at) + self.delay,
+            is_follower=bool(wanted),
+            cancel_requested=False,
+            predecessors=[
+                Predecessor(predecessor_id=job_id, wanted=status)
+                for job_id, status in wanted.items()
+            ],
+            failures=[],
             request_id=request_id.get(),
             traceparent=traceparent(),
             created_at=created_at,
@@ -73,7 +125,28 @@ class Task(Generic[Arguments, Parameters, Result]):
             if name in job.arguments
         }
 
+    def pack_result(self, value: object) -> object:
+        """As JSON. Raises a ValueError if it is too large to be kept."""
+        if value is None:
+            return None
+        size = len(self.result.dump_json(value))
+        if size > MAX_RESULT_BYTES:
+            raise ValueError(f"the result has {size} bytes, of at most {MAX_RESULT_BYTES}")
+        return self.result.dump_python(value, mode="json")
 
-def current_job_id() -> str:
-    """The id of the running job. It is the same in every try, so receivers can deduplicate."""
-    return job_id.get() or str(uuid.uuid4())
+    def shown_arguments(self, job: Job) -> dict[str, object]:
+        """Those that identify what the job is about, and texts that are marked as `Harmless`."""
+        try:
+            given = self.unpack(job)
+        except ValidationError:
+            return {}
+        harmless = {
+            name
+            for name, field in self.arguments.model_fields.items()
+            if Harmless in field.metadata
+        }
+        return {
+            name: job.arguments[name]
+            for name, value in given.items()
+            if isinstance(value, IDENTIFYING) or name in harmless
+        }

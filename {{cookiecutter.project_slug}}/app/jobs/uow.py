@@ -1,14 +1,18 @@
 """One transaction, and the jobs that belong to it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
-from app.jobs.models import Job
+from app.jobs import control
+from app.jobs.models import OPEN, Job
 from app.jobs.task import Arguments, Task
 
 
@@ -24,11 +28,42 @@ class UnitOfWork:
         self, task: Task[Arguments, ..., Any], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Job:
         job = task.job(*args, **kwargs)
-        if self._lease and not task.delay and not task.after:
+        if self._lease and task.is_immediate:
             job.lease_until = job.created_at + self._lease
         self.session.add(job)
         self.jobs.append(job)
         return job
+
+    async def enqueue_once(
+        self,
+        key: str,
+        task: Task[Arguments, ..., Any],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Job:
+        """Return the open job of this task and key, if there is one. Otherwise enqueue one."""
+        is_same = (Job.task == task.name) & (Job.key == key) & OPEN
+        while not (job := await self.session.scalar(select(Job).where(is_same))):
+            # Another transaction may enqueue the same one, or end it before it can be read here.
+            with suppress(IntegrityError):
+                async with self.session.begin_nested():
+                    job = self.enqueue(task, *args, **kwargs)
+                    job.key = key
+                return job
+            self.jobs.pop()
+        return job
+
+    async def cancel(self, job_id: UUID) -> bool:
+        """Cancel a queued job, or ask a running one to stop. Returns whether the job was open."""
+        return await control.cancel(self.session, job_id)
+
+    async def run_now(self, job_id: UUID) -> bool:
+        """Start a job that waits for its time or its next try. Returns whether it was queued."""
+        return await control.run_now(self.session, job_id)
+
+    async def retry(self, job_id: UUID) -> bool:
+        """Queue a failed or cancelled job again, with all its tries. Returns whether it was."""
+        return await control.retry(self.session, job_id)
 
     @property
     def leased(self) -> list[Job]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from app.database.migrations import is_migrated
+from app.jobs.task import DEFAULT_QUEUE
 
 router = APIRouter(prefix="/health", tags=["health"])
 logger = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ async def live() -> Health:
 async def ready(request: Request, response: Response) -> Readiness:
     """Whether the database is migrated and the broker answers."""
     is_current, waiting = await asyncio.gather(
-        _answer(is_migrated(request.state.database)), _answer(request.state.engine.waiting())
+        _answer(is_migrated(request.state.database)),
+        _answer(request.state.engine.waiting(DEFAULT_QUEUE)),
     )
     database = "ok" if is_current else "does not answer"
     if is_current is False:

@@ -4,14 +4,16 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from app.database import Page, Paging, fetch_page
 from app.errors import Conflict, NotFound
-from app.jobs import Job, JobRead, Status
+from app.jobs import Job, JobDetails, JobRead, Status, UnitOfWork, registry
+from app.jobs.control import retry_failed
 from app.jobs.models import NOT_SUCCEEDED
-from app.jobs.runtime import ledger
+from app.jobs.schemas import JobForOperators
 from app.web.deps import Session, Uow
 from app.web.tokens import OpsOnly
 
@@ -20,13 +22,22 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 JobId = Annotated[uuid.UUID, Path(description="The id of a job")]
 
 
+TaskName = Annotated[str, Query(alias="task", pattern=r"^\w+$", description="Name of the task")]
+
+
+class Retried(BaseModel):
+    retried: int = Field(description="Number of jobs. If it is 1,000, there may be more.")
+
+
 class JobFilter(Paging):
     status: Status | None = Field(default=None, description="Only jobs with this status")
     task: str | None = Field(default=None, pattern=r"^\w+$", description="Only jobs of this task")
 
 
 @router.get("", dependencies=[OpsOnly])
-async def list_jobs(session: Session, wanted: Annotated[JobFilter, Query()]) -> Page[JobRead]:
+async def list_jobs(
+    session: Session, wanted: Annotated[JobFilter, Query()]
+) -> Page[JobForOperators]:
     """List the jobs of all clients, the newest first."""
     query = select(Job).order_by(Job.created_at.desc(), Job.id)
     if wanted.status:
@@ -35,25 +46,54 @@ async def list_jobs(session: Session, wanted: Annotated[JobFilter, Query()]) -> 
         query = query.where(NOT_SUCCEEDED)
     if wanted.task:
         query = query.where(Job.task == wanted.task)
-    return await fetch_page(session, query, wanted)
+    page = await fetch_page(session, query, wanted)
+    page.items = [_for_operators(job) for job in page.items]
+    return page
 
 
-@router.get("/{job_id}", response_model=JobRead)
-async def read_job(session: Session, job_id: JobId) -> Job:
+def _for_operators(job: Job) -> JobForOperators:
+    task = registry.get(job.task)
+    arguments = task.shown_arguments(job) if task else {}
+    return JobForOperators(**JobRead.model_validate(job).model_dump(), arguments=arguments)
+
+
+@router.get("/{job_id}")
+async def read_job(session: Session, job_id: JobId) -> JobDetails:
     """Read the status of a job. No token is required, because the id cannot be guessed."""
-    job = await session.get(Job, job_id)
+    job = await session.get(Job, job_id, options=[selectinload(Job.predecessors)])
     if job is None:
         raise NotFound("There is no such job.")
-    return job
+    return JobDetails.model_validate(job)
+
+
+@router.post("/retry", status_code=202, dependencies=[OpsOnly])
+async def retry_failed_jobs(uow: Uow, wanted: TaskName) -> Retried:
+    """Queue the failed jobs of a task again, the oldest first, and at most 1,000 at a time."""
+    return Retried(retried=await retry_failed(uow.session, wanted))
 
 
 @router.post("/{job_id}/retry", status_code=202, response_model=JobRead, dependencies=[OpsOnly])
 async def retry_job(uow: Uow, job_id: JobId) -> Job:
-    """Queue a failed job again, with all its tries. Responds 409 if the job has not failed."""
-    job = await uow.session.get(Job, job_id, with_for_update=True)
+    """Queue a failed or cancelled job again, with all its tries. Responds 409 to another job."""
+    return await _changed(uow, job_id, is_done=await uow.retry(job_id))
+
+
+@router.post("/{job_id}/cancel", status_code=202, response_model=JobRead, dependencies=[OpsOnly])
+async def cancel_job(uow: Uow, job_id: JobId) -> Job:
+    """Cancel a queued job, or ask a running one to stop. Responds 409 to a job that has ended."""
+    return await _changed(uow, job_id, is_done=await uow.cancel(job_id))
+
+
+@router.post("/{job_id}/run-now", status_code=202, response_model=JobRead, dependencies=[OpsOnly])
+async def run_job_now(uow: Uow, job_id: JobId) -> Job:
+    """Start a job that waits for its time or its next try. Responds 409 if it is not queued."""
+    return await _changed(uow, job_id, is_done=await uow.run_now(job_id))
+
+
+async def _changed(uow: UnitOfWork, job_id: uuid.UUID, *, is_done: bool) -> Job:
+    job = await uow.session.get(Job, job_id, populate_existing=True)
     if job is None:
         raise NotFound("There is no such job.")
-    if job.status is not Status.FAILED:
-        raise Conflict(f"Only a failed job can be retried. This one is {job.status}.")
-    ledger.queue_again(job)
+    if not is_done:
+        raise Conflict(f"This is not possible, because the job is {job.status}.")
     return job

@@ -11,7 +11,7 @@ depends_on = None
 MOMENT = sa.DateTime(timezone=True)
 OPEN = sa.text("finished_at IS NULL")
 FINISHED = sa.text("finished_at IS NOT NULL")
-FOLLOWS = sa.text("after_id IS NOT NULL")
+HAS_KEY = sa.text("finished_at IS NULL AND key IS NOT NULL")
 NOT_SUCCEEDED = sa.text("status != 'succeeded'")
 
 
@@ -37,21 +37,27 @@ def upgrade() -> None:
         "jobs",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text()),
         sa.Column("arguments", sa.JSON(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("max_tries", sa.Integer(), nullable=False),
         sa.Column("run_at", MOMENT, nullable=False),
         sa.Column("lease_until", MOMENT),
-        sa.Column("after_id", sa.Uuid()),
+        sa.Column("is_follower", sa.Boolean(), nullable=False),
+        sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("request_id", sa.Text()),
         sa.Column("traceparent", sa.Text()),
         sa.Column("error", sa.Text()),
+        sa.Column("failures", sa.JSON(), nullable=False),
+        sa.Column("progress", sa.Integer()),
+        sa.Column("progress_note", sa.Text()),
+        sa.Column("result", sa.JSON()),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("started_at", MOMENT),
         sa.Column("finished_at", MOMENT),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
-        sa.ForeignKeyConstraint(["after_id"], ["jobs.id"], name="fk_jobs_after_id"),
     )
     op.create_index(
         "ix_jobs_open",
@@ -61,7 +67,12 @@ def upgrade() -> None:
         postgresql_where=OPEN,
     )
     op.create_index(
-        "ix_jobs_after_id", "jobs", ["after_id"], sqlite_where=FOLLOWS, postgresql_where=FOLLOWS
+        "ix_jobs_key",
+        "jobs",
+        ["task", "key"],
+        unique=True,
+        sqlite_where=HAS_KEY,
+        postgresql_where=HAS_KEY,
     )
     op.create_index(
         "ix_jobs_finished_at",
@@ -80,6 +91,20 @@ def upgrade() -> None:
         postgresql_where=NOT_SUCCEEDED,
     )
     op.create_table(
+        "job_predecessors",
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("predecessor_id", sa.Uuid(), nullable=False),
+        sa.Column("wanted", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "predecessor_id", name="pk_job_predecessors"),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["jobs.id"], name="fk_job_predecessors_job_id", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["predecessor_id"], ["jobs.id"], name="fk_job_predecessors_predecessor_id"
+        ),
+    )
+    op.create_index("ix_job_predecessors_predecessor_id", "job_predecessors", ["predecessor_id"])
+    op.create_table(
         "schedules",
         sa.Column("task", sa.Text(), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
@@ -91,6 +116,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("schedules")
+    op.drop_table("job_predecessors")
     op.drop_table("jobs")
     op.drop_table("audit_entries")
     op.drop_table("users")

@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from app.database import Database, utc_now
 from app.jobs import Job, Status
+from app.jobs.models import Predecessor
 from app.users.tasks import write_audit_log
 
 ADA = {"email": "ada@example.com", "full_name": "Ada Lovelace"}
@@ -29,6 +30,12 @@ def ago(seconds: float) -> datetime:
 async def add_job(database: Database, **values: object) -> Job:
     job = write_audit_log.job("user_registered", "ada@example.com")
     return await store(database, job, **values)
+
+
+def after(*jobs: Job, wanted: Status = Status.SUCCEEDED) -> dict[str, object]:
+    """Values of a job that follows others."""
+    predecessors = [Predecessor(predecessor_id=job.id, wanted=wanted) for job in jobs]
+    return {"is_follower": True, "predecessors": predecessors}
 
 
 async def add_running_job(database: Database, **values: object) -> Job:

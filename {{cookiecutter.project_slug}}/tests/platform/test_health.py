@@ -63,7 +63,7 @@ async def test_a_hanging_broker_does_not_block_the_health_check(
     monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.05)
 
     class HangingEngine(FakeEngine):
-        async def waiting(self) -> int:
+        async def waiting(self, queue: str) -> int:
             return await asyncio.Event().wait()
 
     async with asyncio.timeout(30), client_of(app, database, HangingEngine()) as client:

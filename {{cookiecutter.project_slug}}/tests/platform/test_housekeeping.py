@@ -10,7 +10,7 @@ from app.database import Database, utc_now
 from app.jobs import Job, Status, housekeeping
 from app.jobs.housekeeping import prune_jobs
 from app.jobs.runtime import perform
-from tests.platform.data import add_job, add_running_job, store
+from tests.platform.data import add_job, add_running_job, after, store
 from tests.support.environment import Environ
 from tests.support.rows import rows
 
@@ -68,8 +68,8 @@ async def test_open_jobs_are_never_pruned(database: Database) -> None:
 
 async def test_a_predecessor_of_an_open_job_is_kept(database: Database) -> None:
     first = await add_ended(database, 33, status=Status.SUCCEEDED)
-    second = await add_ended(database, 32, after_id=first.id)
-    waiting = await add_job(database, after_id=second.id)
+    second = await add_ended(database, 32, **after(first))
+    waiting = await add_job(database, **after(second))
     await prune(database)
     assert await left(database) == {first.id, second.id, waiting.id}
 
@@ -79,7 +79,7 @@ async def test_a_chain_of_old_jobs_is_pruned_completely(
 ) -> None:
     before = await add_ended(database, 40)
     for days in range(39, 31, -1):
-        before = await add_ended(database, days, after_id=before.id)
+        before = await add_ended(database, days, **after(before))
     await prune(database)
     assert await left(database) == set()
 

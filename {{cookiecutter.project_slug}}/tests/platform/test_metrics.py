@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from app.database import Database, open_database, utc_now
 from app.jobs import Status, metrics
 from app.main import create_app
-from tests.platform.data import REFUSED, add_job, add_running_job, ago, change
+from tests.platform.data import REFUSED, add_job, add_running_job, after, ago, change
 from tests.platform.scrape import Scrape
 from tests.support.client import client_of
 from tests.support.fake_engine import FakeEngine
@@ -106,7 +106,7 @@ async def test_a_follower_is_due_when_its_predecessor_has_succeeded(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     first = await add_running_job(database, started_at=ago(50))
-    await add_job(database, run_at=ago(100), after_id=first.id)
+    await add_job(database, run_at=ago(100), **after(first))
     assert (await scrape(client)).sum("jobs_due") == 0
     await change(database, first, status=Status.SUCCEEDED, finished_at=ago(10))
     scraped = await scrape(client)

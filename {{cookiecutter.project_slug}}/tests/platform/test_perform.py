@@ -18,7 +18,7 @@ from app.database.batching import Change, Item, Result
 from app.jobs import Job, Status, Task, UnitOfWork, current_job_id, task, unit_of_work
 from app.jobs.runtime import perform
 from app.users.models import AuditEntry
-from tests.platform.data import add_job, change, reread
+from tests.platform.data import add_job, after, change, reread
 from tests.support.environment import Environ
 from tests.support.rows import rows
 from tests.support.waiting import eventually
@@ -129,7 +129,7 @@ async def test_a_success_wakes_the_relay_if_the_job_has_followers(database: Data
     await run(database, lead)
     assert not database.has_due_jobs.is_set()
     job = await enqueue(database, lead)
-    await add_job(database, after_id=job.id)
+    await add_job(database, **after(job))
     await perform(database, job.id)
     assert database.has_due_jobs.is_set()
 

@@ -13,7 +13,7 @@ from app.jobs import Job, Status
 from app.jobs.runtime import relay as relay_module
 from app.jobs.runtime.relay import BATCH, Relay, in_batches
 from app.users.tasks import write_audit_log
-from tests.platform.data import add_job, add_running_job, ago, reread
+from tests.platform.data import add_job, add_running_job, after, ago, reread
 from tests.support.environment import Environ
 from tests.support.fake_engine import FakeEngine
 from tests.support.rows import rows
@@ -70,8 +70,8 @@ async def test_a_follower_is_sent_if_its_predecessor_has_succeeded(
 ) -> None:
     succeeded = await add_job(database, status=Status.SUCCEEDED, finished_at=ago(1))
     failed = await add_job(database, status=Status.FAILED, finished_at=ago(1))
-    released = await add_job(database, after_id=succeeded.id)
-    waiting = await add_job(database, after_id=failed.id)
+    released = await add_job(database, **after(succeeded))
+    waiting = await add_job(database, **after(failed))
     await relay.relay()
     assert engine.sent == [released.id]
     assert (await reread(database, waiting)).status is Status.QUEUED
@@ -172,9 +172,9 @@ async def test_a_broker_that_is_up_again_gets_the_waiting_jobs(
 class AskedEngine(FakeEngine):
     times_asked = 0
 
-    async def waiting(self) -> int:
+    async def waiting(self, queue: str) -> int:
         self.times_asked += 1
-        return await super().waiting()
+        return await super().waiting(queue)
 
 
 async def test_an_outage_of_the_broker_is_survived_and_logged_once(

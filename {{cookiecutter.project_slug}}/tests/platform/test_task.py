@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from app.database import utc_now
 from app.jobs import Status, UnitOfWork, current_job_id, task
+from app.jobs.task import exponential
 from app.telemetry import log
 
 pytestmark = pytest.mark.usefixtures("own_tasks")
@@ -92,7 +93,16 @@ def test_a_job_can_follow_another() -> None:
     def greet() -> None: ...
 
     first = greet.job()
-    assert greet.options(after=first).job().after_id == first.id
+    [before] = greet.options(after=first).job().predecessors
+    assert (before.predecessor_id, before.wanted) == (first.id, Status.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"), [(1, 1), (2, 2), (3, 4), (5, 16), (30, 600), (2000, 600)]
+)
+def test_the_delay_between_tries_doubles_up_to_a_limit(attempts: int, seconds: int) -> None:
+    waits = [exponential(attempts).total_seconds() for _ in range(200)]
+    assert seconds / 2 <= min(waits) < max(waits) <= seconds
 
 
 def test_a_second_task_with_the_same_name_is_refused() -> None:
@@ -106,7 +116,7 @@ def test_a_second_task_with_the_same_name_is_refused() -> None:
 def test_a_blocking_task_with_a_unit_of_work_is_refused() -> None:
     def note(uow: UnitOfWork) -> None: ...
 
-    with pytest.raises(TypeError, match="note takes a unit of work, so it must be async"):
+    with pytest.raises(TypeError, match="note takes a UnitOfWork, so it must be async"):
         task()(note)
 
 

@@ -23,7 +23,7 @@ class FakeEngine:
             raise ConnectionRefusedError("the broker is down")
         self.sent += ids
 
-    async def waiting(self) -> int:
+    async def waiting(self, queue: str) -> int:
         if self.is_down:
             raise ConnectionRefusedError("the broker is down")
         return len(self.sent) - self._lost

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import select, update
 
 from app.database import Database, utc_now
 from app.jobs import Job, Status
 from app.jobs.runtime import perform
+from app.jobs.runtime.ledger import MAY_FOLLOW
 from tests.support.rows import rows
-
-before = aliased(Job)
 
 
 async def run_jobs(database: Database) -> Sequence[Job]:
@@ -25,11 +23,9 @@ async def run_jobs(database: Database) -> Sequence[Job]:
 
 async def _next(database: Database) -> Job | None:
     """The job that is due first, made due now. A job that follows a failed one never is."""
-    may_start = or_(Job.after_id.is_(None), before.status == Status.SUCCEEDED)
     first = (
         select(Job)
-        .outerjoin(before, before.id == Job.after_id)
-        .where(Job.status == Status.QUEUED, may_start)
+        .where(Job.status == Status.QUEUED, MAY_FOLLOW)
         .order_by(Job.run_at, Job.created_at)
         .limit(1)
     )

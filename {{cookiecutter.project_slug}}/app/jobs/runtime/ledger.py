@@ -3,12 +3,13 @@
     queued -> running -> succeeded
                       -> queued     failed with tries left, or given back
                       -> failed     no tries left, until somebody retries it
+                      -> cancelled  asked to stop, until somebody retries it
+    queued -> cancelled
 
 Each is a conditional UPDATE: whoever comes second changes nothing. The statements are built once
 and executed without a session, because most of a job's cost is SQLAlchemy's.
 """
 
-import random
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -21,12 +22,12 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.database import Timestamp
 from app.database import utc_now as now
-from app.jobs.models import OPEN, Job, Status
-from app.jobs.task import registry
+from app.jobs.models import OPEN, Job, Predecessor, Status
 from app.settings import get_settings
 
-MAX_BACKOFF = timedelta(minutes=10)
 MAX_ERROR_LENGTH = 1000
+MAX_FAILURES = 10
+CANCELLED_BY_REQUEST = "cancelled"
 
 NOW = sa.bindparam("now", callable_=now, type_=Timestamp)
 UNTIL = sa.bindparam("until", callable_=lambda: now() + get_settings().jobs_lease, type_=Timestamp)
@@ -34,26 +35,48 @@ JOBS = sa.bindparam("jobs", type_=sa.Uuid, expanding=True)
 # Pairs of a job and the number of its try.
 TRIES: sa.BindParameter[Any] = sa.bindparam("tries", expanding=True)
 
-predecessor, follower = aliased(Job), aliased(Job)
-# Not EXISTS, for which PostgreSQL may read all jobs that have succeeded.
-STATUS_BEFORE = sa.select(predecessor.status).where(predecessor.id == Job.after_id)
-MAY_FOLLOW = Job.after_id.is_(None) | (STATUS_BEFORE.scalar_subquery() == Status.SUCCEEDED)
+before = aliased(Job)
+IS_BEFORE = before.id == Predecessor.predecessor_id
+
+
+def _count_before(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    # Not EXISTS, for which PostgreSQL may read all jobs that have succeeded.
+    predecessors = sa.select(sa.func.count()).select_from(Predecessor).join(before, IS_BEFORE)
+    return predecessors.where(Predecessor.job_id == Job.id, condition).scalar_subquery()
+
+
+MAY_FOLLOW = ~Job.is_follower | (_count_before(before.status != Predecessor.wanted) == 0)
+# A predecessor was cancelled, or has succeeded although its failure is wanted. One that has failed
+# may still be retried, and then succeed.
+CANNOT_FOLLOW = Job.is_follower & (
+    _count_before(
+        (before.status != Predecessor.wanted)
+        & before.status.in_([Status.SUCCEEDED, Status.CANCELLED])
+    )
+    > 0
+)
 MAY_START = (Job.run_at <= NOW) & MAY_FOLLOW
 IS_QUEUED = OPEN & (Job.status == Status.QUEUED)
 IS_LEASED = Job.lease_until.is_not(None)
 IS_ORPHANED = OPEN & (Job.status == Status.RUNNING) & (Job.lease_until <= NOW)
 IS_EXHAUSTED = Job.attempts >= Job.max_tries
+IS_TO_CANCEL = Job.cancel_requested | CANNOT_FOLLOW
 
-# Never sent, due again, or of a worker that is gone.
-TO_SEND = (IS_QUEUED & ~IS_LEASED & MAY_START) | IS_ORPHANED
+# Never sent, due again, or of a worker that is gone. What must not start is ended instead.
+TO_SEND = (IS_QUEUED & ~IS_LEASED & (MAY_START | IS_TO_CANCEL)) | IS_ORPHANED
 # Sent but not claimed for as long as a lease: still in the broker's queue, or lost.
 PERHAPS_LOST = IS_QUEUED & (Job.lease_until <= NOW)
 
-MAY_BE_CLAIMED = Job.id.in_(JOBS) & ((IS_QUEUED & MAY_START) | (IS_ORPHANED & ~IS_EXHAUSTED))
+MAY_BE_CLAIMED = (
+    Job.id.in_(JOBS)
+    & ~Job.cancel_requested
+    & ((IS_QUEUED & MAY_START) | (IS_ORPHANED & ~IS_EXHAUSTED))
+)
 CLAIM = (
     sa.update(Job)
     .where(MAY_BE_CLAIMED)
     .values(status=Status.RUNNING, attempts=Job.attempts + 1, lease_until=UNTIL, started_at=NOW)
+    .values(progress=None, progress_note=None)
     .returning(Job)
 )
 unlocked = sa.select(Job.id).where(MAY_BE_CLAIMED).with_for_update(skip_locked=True, key_share=True)
@@ -66,26 +89,43 @@ CHANGE = (
     .where(Job.status == Status.RUNNING)
     .returning(Job.id)
 )
-RENEW = CHANGE.values(lease_until=UNTIL)
+RENEW = CHANGE.values(
+    lease_until=UNTIL, progress=sa.bindparam("percent"), progress_note=sa.bindparam("note")
+).returning(Job.cancel_requested)
 GIVE_BACK = CHANGE.values(lease_until=None, status=Status.QUEUED)
-END = CHANGE.values(lease_until=None, error=sa.bindparam("reason"))
+END = CHANGE.values(
+    lease_until=None, error=sa.bindparam("reason"), failures=sa.bindparam("all", type_=sa.JSON)
+)
 TRY_AGAIN = END.values(status=Status.QUEUED, run_at=sa.bindparam("at"))
 FAIL = END.values(status=Status.FAILED, finished_at=NOW)
+CANCEL = END.values(status=Status.CANCELLED, finished_at=NOW)
 # SQLAlchemy leaves out the name of the table in SQLite's RETURNING.
-IS_FOLLOWED = sa.exists().where(follower.after_id == sa.literal_column("jobs.id", sa.Uuid))
+IS_FOLLOWED = sa.exists().where(Predecessor.predecessor_id == sa.literal_column("jobs.id", sa.Uuid))
 SUCCEED = CHANGE.values(
-    status=Status.SUCCEEDED, lease_until=None, error=None, finished_at=NOW
+    status=Status.SUCCEEDED,
+    lease_until=None,
+    error=None,
+    finished_at=NOW,
+    progress=sa.case((Job.progress.is_not(None), 100)),
 ).returning(IS_FOLLOWED.label("is_followed"))
+SUCCEED_WITH = SUCCEED.values(result=sa.bindparam("value", type_=sa.JSON))
 
 
 class LeaseLost(Exception):
     """Another process has the job by now: this try must not be recorded."""
 
 
+class Success(NamedTuple):
+    job: Job
+    result: object = None
+
+
 class Failure(NamedTuple):
     job: Job
     reason: str
-    is_final: bool = False
+    # Until the next try. Without it, the job ends with the status.
+    wait: timedelta | None
+    status: Status = Status.FAILED
 
 
 async def claim(connection: AsyncConnection, jobs: Sequence[uuid.UUID]) -> list[Job | None]:
@@ -109,32 +149,43 @@ async def _claim(
     return [claimed.pop(job, None) for job in jobs]
 
 
-async def succeed(connection: AsyncConnection, jobs: Sequence[Job]) -> list[bool | LeaseLost]:
+async def succeed(
+    connection: AsyncConnection, successes: Sequence[Success]
+) -> list[bool | LeaseLost]:
     """Record the successes. Returns for each whether other jobs follow it."""
-    found = await _change(connection, SUCCEED, jobs)
-    return [found.get(job.id, LeaseLost()) for job in jobs]
+    found = await _change(
+        connection, SUCCEED, [success.job for success in successes if success.result is None]
+    )
+    for job, result in successes:
+        if result is not None:
+            found |= await _change(connection, SUCCEED_WITH, [job], value=result)
+    return [found.get(success.job.id, LeaseLost()) for success in successes]
 
 
-async def fail(
-    connection: AsyncConnection, failures: Sequence[Failure]
-) -> list[timedelta | LeaseLost | None]:
-    """Record the failures. Returns for each the time until the next try, None if it was final."""
-    return [await _fail(connection, *failure) for failure in failures]
+async def fail(connection: AsyncConnection, failures: Sequence[Failure]) -> list[LeaseLost | None]:
+    return [await _fail(connection, failure) for failure in failures]
 
 
-async def _fail(
-    connection: AsyncConnection, job: Job, reason: str, is_final: bool
-) -> timedelta | LeaseLost | None:
-    wait = None if is_final or job.attempts >= job.max_tries else backoff(job.attempts)
+async def _fail(connection: AsyncConnection, failure: Failure) -> LeaseLost | None:
+    job, reason, wait, status = failure
     # No database stores a lone surrogate, and PostgreSQL no NUL.
     text = reason.encode(errors="replace").decode().replace("\0", "")[:MAX_ERROR_LENGTH]
-    next_at = {"at": now() + wait} if wait else {}
-    change = TRY_AGAIN if wait else FAIL
-    return wait if await _change(connection, change, [job], reason=text, **next_at) else LeaseLost()
+    started_at = job.started_at.isoformat() if job.started_at else None
+    this = {"attempt": job.attempts, "started_at": started_at, "error": text}
+    values = {"reason": text, "all": [*job.failures, this][-MAX_FAILURES:]}
+    if wait is not None:
+        changed = await _change(connection, TRY_AGAIN, [job], at=now() + wait, **values)
+    else:
+        end = CANCEL if status is Status.CANCELLED else FAIL
+        changed = await _change(connection, end, [job], **values)
+    return None if changed else LeaseLost()
 
 
-async def renew(connection: AsyncConnection, job: Job) -> bool:
-    return bool(await _change(connection, RENEW, [job]))
+async def renew(
+    connection: AsyncConnection, job: Job, percent: int | None, note: str | None
+) -> bool | None:
+    """Returns whether the job is asked to stop, None if its lease is lost."""
+    return (await _change(connection, RENEW, [job], percent=percent, note=note)).get(job.id)
 
 
 async def give_back(connection: AsyncConnection, job: Job) -> None:
@@ -150,41 +201,42 @@ async def _change(
     return {row[0]: bool(row[-1]) for row in found}
 
 
-def backoff(attempts: int) -> timedelta:
-    """1, 2, 4 ... seconds. Up to half is left out at random, so that retries spread."""
-    longest = min(timedelta(seconds=2 ** min(attempts - 1, 30)), MAX_BACKOFF)
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
-
-
-def queue_again(job: Job) -> None:
-    """Give a failed job, whose row the caller has locked, as many tries as its task has."""
-    job.status, job.run_at, job.finished_at = Status.QUEUED, now(), None
-    job.max_tries = job.attempts + (registry[job.task].max_tries if job.task in registry else 1)
-
-
 async def is_any(session: AsyncSession, condition: sa.ColumnElement[bool]) -> bool:
     return await session.scalar(sa.select(Job.id).where(condition).limit(1)) is not None
 
 
-async def count_sent(session: AsyncSession) -> int:
-    """How many jobs the broker should have: sent, and not yet claimed."""
-    return await session.scalar(sa.select(sa.func.count()).where(IS_QUEUED, IS_LEASED)) or 0
+async def queues_of(session: AsyncSession, condition: sa.ColumnElement[bool]) -> Sequence[str]:
+    return (await session.scalars(sa.select(Job.queue).where(condition).distinct())).all()
+
+
+async def count_sent(session: AsyncSession, queue: str) -> int:
+    """How many jobs the broker should have in the queue: sent, and not yet claimed."""
+    sent = sa.select(sa.func.count()).where(IS_QUEUED, IS_LEASED, Job.queue == queue)
+    return await session.scalar(sent) or 0
 
 
 async def take(session: AsyncSession, condition: sa.ColumnElement[bool], limit: int) -> list[Job]:
-    """Lease jobs in order to send them. Fail those whose last try has lost its worker."""
+    """Lease jobs in order to send them. End those that must not run any more."""
     # A CTE is evaluated once. PostgreSQL may evaluate a subquery several times.
     chosen = sa.select(Job.id).where(condition).order_by(Job.run_at).limit(limit)
     rows = chosen.with_for_update(skip_locked=True).cte("chosen")
     is_lost = (Job.status == Status.RUNNING) & IS_EXHAUSTED
+    is_ended = IS_TO_CANCEL | is_lost
     taken = await session.scalars(
         sa.update(Job)
         .where(Job.id.in_(sa.select(rows.c.id)), condition)
         .values(
-            status=sa.case((is_lost, Status.FAILED), else_=Status.QUEUED),
-            error=sa.case((is_lost, "the worker was lost"), else_=Job.error),
-            finished_at=sa.case((is_lost, NOW), else_=None),
-            lease_until=sa.case((is_lost, None), else_=UNTIL),
+            status=sa.case(
+                (IS_TO_CANCEL, Status.CANCELLED), (is_lost, Status.FAILED), else_=Status.QUEUED
+            ),
+            error=sa.case(
+                (Job.cancel_requested, CANCELLED_BY_REQUEST),
+                (CANNOT_FOLLOW, "the job before it did not end as wanted"),
+                (is_lost, "the worker was lost"),
+                else_=Job.error,
+            ),
+            finished_at=sa.case((is_ended, NOW), else_=None),
+            lease_until=sa.case((is_ended, None), else_=UNTIL),
         )
         .returning(Job)
     )

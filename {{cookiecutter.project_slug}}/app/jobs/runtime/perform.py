@@ -4,19 +4,21 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database, DatabaseUnavailable
-from app.jobs.models import Job
+from app.jobs.models import Job, Status
+from app.jobs.running import GiveUp, Progress, TryAgain, progress
 from app.jobs.runtime import ledger
 from app.jobs.runtime.threads import run_in_thread
 from app.jobs.task import Task, registry
-from app.jobs.uow import unit_of_work
+from app.jobs.uow import UnitOfWork, unit_of_work
 from app.settings import get_settings
 from app.telemetry import log, redaction, tracing
 
@@ -29,6 +31,10 @@ PATIENCE = timedelta(seconds=20)
 
 class Unrunnable(Exception):
     """The job does not fit the code, so another try would fail too."""
+
+
+class Cancelled(Exception):
+    """A service or an operator has cancelled the running job."""
 
 
 async def perform(database: Database, job_id: uuid.UUID) -> None:
@@ -104,38 +110,58 @@ async def _succeed(database: Database, job: Job) -> bool:
     """Returns whether other jobs may start now."""
     task, arguments = _call_of(job)
     limits = _limits(database, job, task.timeout.total_seconds())
-    if task.takes_uow:
-        async with unit_of_work(database) as uow:
-            async with limits:
-                await task.function(uow, **arguments)
-            await uow.session.flush()
-            [is_followed] = await ledger.succeed(await uow.session.connection(), [job])
-            if isinstance(is_followed, ledger.LeaseLost):
-                raise is_followed
-        return is_followed or bool(uow.jobs)
-    async with limits:
-        if task.is_async:
-            await task.function(**arguments)
-        else:
-            await run_in_thread(partial(task.function, **arguments))
-    return await database.write_with_retry(ledger.succeed, job, PATIENCE)
+    if not task.is_async:
+        async with limits:
+            result = await run_in_thread(partial(task.function, **arguments))
+        success = ledger.Success(job, task.pack_result(result))
+        return await database.write_with_retry(ledger.succeed, success, PATIENCE)
+    async with AsyncExitStack() as stack:
+        uow: UnitOfWork | None = None
+        given: list[UnitOfWork | AsyncSession] = []
+        if UnitOfWork in task.takes:
+            given.append(uow := await stack.enter_async_context(unit_of_work(database)))
+        if AsyncSession in task.takes:
+            given.append(await stack.enter_async_context(database.read()))
+        async with limits:
+            result = await task.function(*given, **arguments)
+        success = ledger.Success(job, task.pack_result(result))
+        if uow is None:
+            return await database.write_with_retry(ledger.succeed, success, PATIENCE)
+        await uow.session.flush()
+        [is_followed] = await ledger.succeed(await uow.session.connection(), [success])
+        if isinstance(is_followed, ledger.LeaseLost):
+            raise is_followed
+    return is_followed or bool(uow.jobs)
 
 
 async def _fail(
     database: Database, job: Job, error: BaseException, about: dict[str, object]
 ) -> None:
+    if isinstance(error, Cancelled):
+        failure = ledger.Failure(job, ledger.CANCELLED_BY_REQUEST, None, Status.CANCELLED)
+        await database.write_with_retry(ledger.fail, failure, PATIENCE)
+        logger.info("job cancelled", extra=about)
+        return
     tracing.record_failure(error)
     reason = redaction.redacted(f"{type(error).__name__}: {error}")
-    failure = ledger.Failure(job, reason, is_final=isinstance(error, Unrunnable))
-    wait = await database.write_with_retry(ledger.fail, failure, PATIENCE)
+    wait = _wait_after(job, error)
+    await database.write_with_retry(ledger.fail, ledger.Failure(job, reason, wait), PATIENCE)
     attempt = f"attempt {job.attempts} of {job.max_tries}"
-    if wait:
+    if wait is not None:
         seconds = wait.total_seconds()
         logger.warning("%s failed, next in %.1f s: %s", attempt, seconds, reason, extra=about)
     else:
         # An outage needs no traceback.
-        trace = None if isinstance(error, DatabaseUnavailable) else error
+        trace = None if isinstance(error, DatabaseUnavailable | GiveUp) else error
         logger.error("job failed at %s: %s", attempt, reason, exc_info=trace, extra=about)
+        # Jobs may wait for this failure.
+        database.has_due_jobs.set()
+
+
+def _wait_after(job: Job, error: BaseException) -> timedelta | None:
+    if isinstance(error, Unrunnable | GiveUp) or job.attempts >= job.max_tries:
+        return None
+    return error.delay if isinstance(error, TryAgain) else registry[job.task].backoff(job.attempts)
 
 
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
@@ -154,15 +180,19 @@ def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
 
 @asynccontextmanager
 async def _limits(database: Database, job: Job, seconds: float) -> AsyncIterator[None]:
-    """Renew the lease meanwhile. Stop the work after its timeout, or if the lease is lost."""
+    """Renew the lease meanwhile. Stop the work after its timeout, or if it is cancelled."""
+    running = Progress()
     try:
         async with asyncio.timeout(seconds) as deadline:
-            renewal = asyncio.create_task(_renew(database, job, deadline))
-            try:
-                yield
-            finally:
-                renewal.cancel()
+            renewal = asyncio.create_task(_renew(database, job, running, deadline))
+            with log.bound(progress, running):
+                try:
+                    yield
+                finally:
+                    renewal.cancel()
     except TimeoutError as error:
+        if renewal.done() and not renewal.cancelled():
+            raise Cancelled from error
         if deadline.expired():
             raise TimeoutError(f"timed out after {seconds:g} s") from error
         raise
@@ -172,12 +202,19 @@ async def _limits(database: Database, job: Job, seconds: float) -> AsyncIterator
         raise RuntimeError("the task cancelled itself") from error
 
 
-async def _renew(database: Database, job: Job, deadline: asyncio.Timeout) -> None:
+async def _renew(
+    database: Database, job: Job, running: Progress, deadline: asyncio.Timeout
+) -> None:
+    """Ends when somebody has cancelled the job."""
     while True:
         await asyncio.sleep(get_settings().jobs_lease_seconds / 3)
         try:
             async with database.engine.begin() as connection:
-                if not await ledger.renew(connection, job):
-                    deadline.reschedule(0)
+                must_stop = await ledger.renew(connection, job, running.percent, running.note)
         except Exception as error:
             logger.warning("the lease of a job could not be renewed: %r", error)
+            continue
+        if must_stop is not False:
+            deadline.reschedule(0)
+        if must_stop:
+            return

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
@@ -13,6 +14,7 @@ from app.database import Database, DatabaseUnavailable
 from app.jobs.models import Job, Status
 from app.jobs.runtime import leases, ledger
 from app.jobs.runtime.timetable import Timetable
+from app.jobs.task import DEFAULT_QUEUE
 from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -29,9 +31,9 @@ class Engine(Protocol):
     """What an engine must do. It may lose, repeat or delay a job: the ledger copes."""
 
     async def send(self, jobs: Sequence[Job]) -> None:
-        """Pass the jobs on in this order. Raise if the broker is silent for about a second."""
+        """Pass on jobs of one queue, in this order. Raise if the broker is silent for a second."""
 
-    async def waiting(self) -> int:
+    async def waiting(self, queue: str) -> int:
         """How many sent jobs no worker has yet. Raise within about a second if unknown."""
 
 
@@ -45,6 +47,7 @@ class Relay:
         self._is_broker_unavailable = False
         self._is_database_unavailable = False
         self._failing: set[object] = set()
+        self._sending: dict[str, asyncio.Task[None]] = {}
         self._lease_seconds = get_settings().jobs_lease_seconds
         self._look_for_lost_at = monotonic()
 
@@ -54,11 +57,19 @@ class Relay:
         try:
             yield self
         finally:
-            running.cancel()
-            await asyncio.wait([running])
+            ending = [running, *self._sending.values()]
+            for task in ending:
+                task.cancel()
+            await asyncio.wait(ending)
 
     async def dispatch(self, jobs: Sequence[Job]) -> None:
         """Send leased jobs in their order. What cannot be sent now, a relay sends later."""
+        by_queue = defaultdict[str, list[Job]](list)
+        for job in jobs:
+            by_queue[job.queue].append(job)
+        await asyncio.gather(*map(self._dispatch, by_queue.values()))
+
+    async def _dispatch(self, jobs: Sequence[Job]) -> None:
         async with leases.keep_leased(self._database, jobs):
             if not await self._send(jobs):
                 await leases.release(self._database, jobs)
@@ -66,16 +77,16 @@ class Relay:
     async def relay(self) -> None:
         """Send what is due and not leased."""
         if self._is_broker_unavailable:
-            await self._engine.waiting()
+            await self._engine.waiting(DEFAULT_QUEUE)
             self._is_broker_unavailable = False
             logger.info("jobs can be sent again")
-        while await self._send_some(ledger.TO_SEND, BATCH):
-            pass
+        await self._send_due()
         if monotonic() >= self._look_for_lost_at:
             self._look_for_lost_at = monotonic() + self._lease_seconds
-            lost = await self._count_lost()
-            while lost > 0 and (sent := await self._send_some(ledger.PERHAPS_LOST, lost)):
-                lost -= sent
+            async with self._database.read() as session:
+                queues = await ledger.queues_of(session, ledger.PERHAPS_LOST)
+            for queue in queues:
+                await self._send_lost(queue)
 
     async def _run(self) -> None:
         while True:
@@ -108,13 +119,32 @@ class Relay:
         await asyncio.sleep(self._lease_seconds / 2)
         self._is_database_unavailable = False
 
-    async def _count_lost(self) -> int:
+    async def _send_due(self) -> None:
+        """A full queue must not hold up another, so the next round does not wait for it."""
         async with self._database.read() as session:
-            if not await ledger.is_any(session, ledger.PERHAPS_LOST):
-                return 0
-            # In this order, a job that is claimed meanwhile does not count as lost.
-            waiting = await self._engine.waiting()
-            return await ledger.count_sent(session) - waiting
+            queues = await ledger.queues_of(session, ledger.TO_SEND)
+        for queue in {*queues} - self._sending.keys():
+            self._sending[queue] = asyncio.create_task(self._send_all(queue))
+        if self._sending:
+            done, _ = await asyncio.wait(
+                self._sending.values(), timeout=get_settings().jobs_relay_seconds
+            )
+            self._sending = {q: task for q, task in self._sending.items() if task not in done}
+            for task in done:
+                task.result()
+
+    async def _send_all(self, queue: str) -> None:
+        while await self._send_some(ledger.TO_SEND & (Job.queue == queue), BATCH):
+            pass
+
+    async def _send_lost(self, queue: str) -> None:
+        # In this order, a job that is claimed meanwhile does not count as lost.
+        waiting = await self._engine.waiting(queue)
+        async with self._database.read() as session:
+            lost = await ledger.count_sent(session, queue) - waiting
+        which = ledger.PERHAPS_LOST & (Job.queue == queue)
+        while lost > 0 and (sent := await self._send_some(which, lost)):
+            lost -= sent
 
     async def _send_some(self, which: ColumnElement[bool], limit: int) -> int:
         async with self._database.read() as session:
@@ -123,8 +153,8 @@ class Relay:
         async with self._database.begin_write() as session:
             taken = await ledger.take(session, which, min(limit, BATCH))
         for job in taken:
-            if job.status is Status.FAILED:
-                logger.error("job failed: %s", job.error, extra={"job_id": str(job.id)})
+            if job.status is not Status.QUEUED:
+                logger.error("job %s: %s", job.status, job.error, extra={"job_id": str(job.id)})
         await self.dispatch([job for job in taken if job.status is Status.QUEUED])
         return len(taken)
 

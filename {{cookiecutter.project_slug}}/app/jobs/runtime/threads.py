@@ -17,34 +17,35 @@ limiters = RunVar[CapacityLimiter]("task_threads")
 left: set[Thread] = set()
 
 
-async def run_in_thread(call: Callable[[], object]) -> None:
-    """Wait for the end of the call. A cancelled one goes on: a thread cannot be stopped."""
+async def run_in_thread(call: Callable[[], object]) -> object:
+    """The result of the call. A cancelled one goes on: a thread cannot be stopped."""
     limiter = limiters.get(None) or CapacityLimiter(MAX_THREADS)
     limiters.set(limiter)
     async with limiter:
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done: asyncio.Future[object] = loop.create_future()
 
         def run() -> None:
             error: BaseException | None = None
+            result: object = None
             try:
-                call()
+                result = call()
             except BaseException as raised:
                 # A future cannot hold a StopIteration.
                 is_stop = isinstance(raised, StopIteration)
                 error = RuntimeError(f"StopIteration: {raised}") if is_stop else raised
             with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(report, error)
+                loop.call_soon_threadsafe(report, error, result)
 
-        def report(error: BaseException | None) -> None:
+        def report(error: BaseException | None, result: object) -> None:
             if not done.done():
-                done.set_exception(error) if error else done.set_result(None)
+                done.set_exception(error) if error else done.set_result(result)
 
         # A process need not wait for a daemon thread to end.
         thread = Thread(target=copy_context().run, args=(run,), name="task", daemon=True)
         thread.start()
         try:
-            await done
+            return await done
         except asyncio.CancelledError:
             left.intersection_update([old for old in left if old.is_alive()])
             left.add(thread)

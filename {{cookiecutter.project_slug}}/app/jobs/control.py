@@ -1,0 +1,84 @@
+"""What services and operators may do with jobs: cancel them, hurry them, and retry them.
+
+Each is a conditional UPDATE: what a worker has begun or ended meanwhile is left alone.
+"""
+
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.database import utc_now
+from app.errors import Conflict
+from app.jobs.models import OPEN, Job, Status
+from app.jobs.task import registry
+
+IS_QUEUED = OPEN & (Job.status == Status.QUEUED)
+MAY_BE_RETRIED = Job.status.in_([Status.FAILED, Status.CANCELLED])
+
+
+async def cancel(session: AsyncSession, job_id: uuid.UUID) -> bool:
+    """Cancel a queued job, or ask a running one to stop. Returns whether the job was open."""
+    changed = await _change(
+        session,
+        (Job.id == job_id) & OPEN,
+        cancel_requested=True,
+        status=sa.case((IS_QUEUED, Status.CANCELLED), else_=Job.status),
+        error=sa.case((IS_QUEUED, "cancelled"), else_=Job.error),
+        finished_at=sa.case((IS_QUEUED, utc_now()), else_=None),
+        lease_until=sa.case((IS_QUEUED, None), else_=Job.lease_until),
+    )
+    return changed > 0
+
+
+async def run_now(session: AsyncSession, job_id: uuid.UUID) -> bool:
+    """Start a job that waits for its time or for its next try. Returns whether it was queued."""
+    return await _change(session, (Job.id == job_id) & IS_QUEUED, run_at=utc_now()) > 0
+
+
+async def retry(session: AsyncSession, job_id: uuid.UUID) -> bool:
+    """Queue a failed or cancelled job again, with all its tries. Returns whether it was one."""
+    try:
+        async with session.begin_nested():
+            return await _retry(session, Job.id == job_id) > 0
+    except IntegrityError:
+        raise Conflict("Another job of this task and key is open.") from None
+
+
+async def retry_failed(session: AsyncSession, task: str, limit: int = 1000) -> int:
+    """Retry the oldest failed jobs of a task. Returns how many there were, up to the limit."""
+    other = aliased(Job)
+    # Of the jobs with a key, only one may be open: the newest is retried.
+    is_newer = (other.status == Status.FAILED) & (other.created_at > Job.created_at)
+    has_other = sa.exists().where(
+        other.task == Job.task,
+        other.key == Job.key,
+        other.id != Job.id,
+        other.finished_at.is_(None) | is_newer,
+    )
+    may_open = Job.key.is_(None) | ~has_other
+    failed = sa.select(Job.id).where(Job.status == Status.FAILED, Job.task == task, may_open)
+    oldest = failed.order_by(Job.created_at).limit(limit).with_for_update(skip_locked=True)
+    return await _retry(session, Job.id.in_(sa.select(oldest.cte("oldest").c.id)))
+
+
+async def _retry(session: AsyncSession, condition: sa.ColumnElement[bool]) -> int:
+    tries = {name: task.max_tries for name, task in registry.items()}
+    return await _change(
+        session,
+        condition & MAY_BE_RETRIED,
+        status=Status.QUEUED,
+        run_at=utc_now(),
+        finished_at=None,
+        cancel_requested=False,
+        max_tries=Job.attempts + sa.case(tries, value=Job.task, else_=1),
+    )
+
+
+async def _change(
+    session: AsyncSession, condition: sa.ColumnElement[bool], **values: object
+) -> int:
+    change = sa.update(Job).where(condition).values(**values).returning(Job.id)
+    return len((await session.scalars(change)).all())
