@@ -231,7 +231,7 @@ async def take(session: AsyncSession, condition: sa.ColumnElement[bool], limit: 
             ),
             error=sa.case(
                 (Job.cancel_requested, CANCELLED_BY_REQUEST),
-                (CANNOT_FOLLOW, "the job before it did not end as wanted"),
+                (CANNOT_FOLLOW, "a job before it was cancelled, or did not fail"),
                 (is_lost, "the worker was lost"),
                 else_=Job.error,
             ),
