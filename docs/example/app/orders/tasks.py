@@ -53,6 +53,8 @@ async def draw_report(session: AsyncSession, email: str) -> str:
     for number, order in enumerate(orders, start=1):
         writer.writerow(getattr(order, column) for column in COLUMNS)
         report_progress(90 * number // total, f"order {number} of {total}")
+    # Others may use its connection while the mail server is slow.
+    await session.close()
     report_progress(90, "sending a mail")
     await asyncio.to_thread(mail.send, _ready(email))
     return file.getvalue()

@@ -57,7 +57,7 @@ def test_an_order_that_cannot_be_paid_is_marked(stack: Stack, user_id: str) -> N
     until_order_is(stack, placed["order"], "unpaid")
     payment = stack.until_ended(placed["charge_card"])
     assert (payment["status"], payment["attempts"]) == ("failed", 1)
-    assert payment["error"] == "GiveUp: the card does not pay 19.90"
+    assert payment["error"] == "GiveUp: the card is closed"
 
 
 def test_a_report_shows_its_progress_and_is_downloaded(stack: Stack, user_id: str) -> None:
@@ -76,7 +76,7 @@ def test_a_report_shows_its_progress_and_is_downloaded(stack: Stack, user_id: st
     stack.until_succeeded(report)
     path = f"/orders/reports/{report['id']}"
     response = stack.client.get(path, headers=stack.api_headers)
-    assert response.text.splitlines()[1] == f"{placed['order']['id']},{user_id},packed,19.90"
+    assert f"{placed['order']['id']},{user_id},packed,19.90" in response.text.splitlines()
 
 
 def test_a_running_report_is_cancelled(stack: Stack) -> None:
@@ -94,8 +94,7 @@ def test_slow_reports_delay_no_other_job(stack: Stack, user_id: str) -> None:
     stack.service.until(lambda: stack.mail_server.arrived)
     placed = place(stack, user_id, "good")
     until_order_is(stack, placed["order"], "packed")
-    page = stack.client.get("/jobs", params={"task": "draw_report", "limit": 100}).json()
-    assert {job["status"] for job in page["items"]} <= {"queued", "running"}
-    assert page["total"] == REPORTS
+    found = [stack.client.get(report["url"]).json()["status"] for report in reports]
+    assert {*found} <= {"queued", "running"}
     stack.mail_server.release()
     stack.until_all_succeeded(reports)

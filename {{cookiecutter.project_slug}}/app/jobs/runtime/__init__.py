@@ -12,7 +12,7 @@ a new task.
 
 from app.jobs.runtime.leases import keep_leased
 from app.jobs.runtime.perform import perform
-from app.jobs.runtime.relay import Engine, Relay, in_batches
+from app.jobs.runtime.relay import Engine, QueueFull, Relay, in_batches
 from app.jobs.runtime.workers import run_workers
 
-__all__ = ["Engine", "Relay", "in_batches", "keep_leased", "perform", "run_workers"]
+__all__ = ["Engine", "QueueFull", "Relay", "in_batches", "keep_leased", "perform", "run_workers"]
