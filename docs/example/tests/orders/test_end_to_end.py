@@ -46,7 +46,7 @@ def test_an_order_is_packed_after_a_payment_that_had_to_wait(stack: Stack, user_
     placed = place(stack, user_id, "busy")
     until_order_is(stack, placed["order"], "packed")
     payment = stack.until_succeeded(placed["charge_card"])
-    assert payment["attempts"] == 2
+    assert payment["attempts"] >= 2
     assert payment["failures"][0]["error"] == "TryAgain: too many requests"
     # Its predecessor has not failed.
     assert stack.until_ended(placed["mark_unpaid"])["status"] == "cancelled"
