@@ -29,6 +29,7 @@ DEVELOPMENT_DATA = Path(__file__).parents[2] / ".dev" / "postgresql"
 MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes names there that nobody guesses
 ROOM_BYTES = 2**30
 START_SECONDS = 60
+TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'"
 HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -41,7 +42,10 @@ class Server:
         return self._create("")
 
     def copy(self, url: str) -> str:
-        return self._create(f'TEMPLATE "{make_url(url).database}"')
+        name = make_url(url).database
+        # A template must have no connections, and PgBouncer keeps those that clients have closed.
+        execute(self._url, TERMINATE.format(name))
+        return self._create(f'TEMPLATE "{name}"')
 
     def drop(self, url: str) -> None:
         execute(self._url, f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')

@@ -1,6 +1,7 @@
 """Sessions that write, and cheaper ones that only read."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.database.batching import Batches, Change, Item, Result
 from app.database.engines import (
+    DatabaseRefused,
     DatabaseUnavailable,
     autocommit,
     create_engine,
@@ -20,15 +22,19 @@ from app.database.engines import (
 from app.settings import get_settings
 from app.telemetry.tracing import exported
 
+logger = logging.getLogger(__name__)
+
 
 class Database:
-    def __init__(self, engine: AsyncEngine, reading_engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, reading: AsyncEngine, probing: AsyncEngine) -> None:
         self.engine = engine
         self.write = async_sessionmaker(engine, expire_on_commit=False)
         # Each statement is a transaction of its own.
-        self.read = async_sessionmaker(autocommit(reading_engine), expire_on_commit=False)
+        self.read = async_sessionmaker(autocommit(reading), expire_on_commit=False)
         # PostgreSQL streams rows within a transaction only.
-        self.stream = async_sessionmaker(reading_engine, expire_on_commit=False)
+        self.stream = async_sessionmaker(reading, expire_on_commit=False)
+        # Health checks do not wait for the connections of requests.
+        self.probing = probing
         self._autocommit = autocommit(engine)
         self._batches: dict[Any, Batches[Any, Any]] = {}
         # Set by a commit of this process that makes jobs due. The relay waits for it.
@@ -65,13 +71,21 @@ class Database:
 
 @asynccontextmanager
 async def open_database(url: str) -> AsyncIterator[Database]:
-    size = get_settings().database_pool_size
+    """Ends the process with one line if the database refuses the URL. An outage does not."""
+    size, seconds = get_settings().database_pool_size, get_settings().database_statement_seconds
+    engine = reading = create_engine(url, size, seconds)
+    probing = create_engine(url, 1, seconds)
+    if is_sqlite(url):
+        reading, probing = create_reading_engine(url, size), create_reading_engine(url, 1)
     async with AsyncExitStack() as stack:
-        engine = create_engine(url, size, get_settings().database_statement_seconds)
-        stack.push_async_callback(engine.dispose)
-        reading_engine = engine
-        if is_sqlite(url):
-            reading_engine = create_reading_engine(url, size)
-            stack.push_async_callback(reading_engine.dispose)
-        stack.enter_context(exported(engine.sync_engine, reading_engine.sync_engine))
-        yield Database(engine, reading_engine)
+        for each in (engine, reading, probing):
+            stack.push_async_callback(each.dispose)
+        stack.enter_context(exported(engine.sync_engine, reading.sync_engine))
+        try:
+            async with probing.connect():
+                pass
+        except DatabaseRefused as error:
+            raise SystemExit(f"DATABASE_URL: {error}") from None
+        except DatabaseUnavailable as error:
+            logger.warning("the database is unavailable: %s", error)
+        yield Database(engine, reading, probing)

@@ -13,7 +13,7 @@ from tests.platform.data import REFUSED
 from tests.support.client import client_of
 from tests.support.fake_engine import FakeEngine
 
-UNRESOLVED = "postgresql+asyncpg://nobody@nowhere.invalid/nothing"
+UNRESOLVED = "postgresql://nobody@nowhere.invalid/nothing"
 
 
 async def test_a_process_that_responds_is_alive(client: httpx.AsyncClient) -> None:

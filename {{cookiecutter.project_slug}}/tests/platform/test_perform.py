@@ -415,7 +415,7 @@ class LateDatabase(Database):
     """Commits a write, but does not return before a test lets it."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database.engine, database.engine)
+        super().__init__(database.engine, database.engine, database.engine)
         self.has_written = asyncio.Event()
         self.may_return = asyncio.Event()
 
