@@ -38,7 +38,8 @@ class PostgreSQL:
         self._directory = tempfile.TemporaryDirectory()
         self._project = project
         self._environment = environment
-        self.url = f"postgresql+asyncpg://app@127.0.0.1:{free_port()}/app"
+        self.port = free_port()
+        self.url = f"postgresql://app@127.0.0.1:{self.port}/app"
 
     def start(self) -> None:
         until("PostgreSQL", 60, self._starts)
@@ -65,6 +66,7 @@ class PostgreSQL:
         self._holder.communicate()
 
     def remove(self) -> None:
+        self.stop(signal.SIGINT)
         self._directory.cleanup()
 
 
@@ -77,5 +79,4 @@ class ServiceOnPostgreSQL(Service):
     def stop(self) -> None:
         for process in self.processes:
             process.stop()
-        self.postgres.stop(signal.SIGINT)
         self.postgres.remove()
