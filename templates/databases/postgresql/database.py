@@ -113,20 +113,20 @@ def execute(url: URL, statement: str) -> None:
 @contextmanager
 def private_server(data: Path, url: URL, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """Serve the user and the database of the URL at its port, until the block ends."""
-    programs, identity = _programs(), _identity()
+    programs, owner = _programs(), identity()
     data.mkdir(parents=True, exist_ok=True)
-    if identity:
-        shutil.chown(data.parent, identity["user"])
-        shutil.chown(data, identity["user"])
+    if owner:
+        shutil.chown(data.parent, owner["user"])
+        shutil.chown(data, owner["user"])
         programs = _reachable(programs, data.parent)
     if not (data / "PG_VERSION").exists():
         initialise = [str(programs / "initdb"), "--pgdata", str(data), "--encoding", "UTF8"]
         initialise += ["--username", str(url.username), "--auth", "trust"]
-        subprocess.run(initialise, stdout=subprocess.DEVNULL, check=True, **identity)
+        subprocess.run(initialise, stdout=subprocess.DEVNULL, check=True, **owner)
     serve = [str(programs / "postgres"), "-D", str(data), "-p", str(url.port or 5432), *options]
     # Who may reach it may use it, so only this machine reaches it.
     serve += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-    with subprocess.Popen(serve, **identity) as process:
+    with subprocess.Popen(serve, **owner) as process:
         try:
             deadline = time.monotonic() + START_SECONDS
             while not answers(maintenance(url)):
@@ -168,7 +168,7 @@ def _version(program: Path) -> int:
     return int("0" + "".join(filter(str.isdigit, program.parent.parent.name)))
 
 
-def _identity() -> dict[str, Any]:
+def identity() -> dict[str, Any]:
     """PostgreSQL refuses to run as root, so root runs it as somebody else."""
     if os.geteuid() != 0:
         return {}
