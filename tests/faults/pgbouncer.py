@@ -7,11 +7,12 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ports import free_port
+from postgres import ServiceOnPostgreSQL
 from process import until
 from servers import leave_out
 
@@ -61,3 +62,15 @@ def listens(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False
+
+
+class ServiceBehindPgBouncer(ServiceOnPostgreSQL):
+    def _open_database(self) -> str:
+        super()._open_database()
+        self._running = ExitStack()
+        port = self._running.enter_context(pgbouncer(self.postgres.port))
+        return f"postgresql://app@127.0.0.1:{port}/app?pgbouncer=true"
+
+    def stop(self) -> None:
+        super().stop()
+        self._running.close()

@@ -67,7 +67,7 @@ def running_server(_: Path) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(dir=memory()) as directory:
         data = Path(directory) / "data"
         with private_server(data, url, "-c", "fsync=off"):
-            yield Server(url, f"a private PostgreSQL of {_programs()}")
+            yield Server(url, f"a private PostgreSQL of {programs()}")
 
 
 def memory() -> Path | None:
@@ -113,17 +113,17 @@ def execute(url: URL, statement: str) -> None:
 @contextmanager
 def private_server(data: Path, url: URL, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """Serve the user and the database of the URL at its port, until the block ends."""
-    programs, owner = _programs(), identity()
+    binaries, owner = programs(), identity()
     data.mkdir(parents=True, exist_ok=True)
     if owner:
         shutil.chown(data.parent, owner["user"])
         shutil.chown(data, owner["user"])
-        programs = _reachable(programs, data.parent)
+        binaries = _reachable(binaries, data.parent)
     if not (data / "PG_VERSION").exists():
-        initialise = [str(programs / "initdb"), "--pgdata", str(data), "--encoding", "UTF8"]
+        initialise = [str(binaries / "initdb"), "--pgdata", str(data), "--encoding", "UTF8"]
         initialise += ["--username", str(url.username), "--auth", "trust"]
         subprocess.run(initialise, stdout=subprocess.DEVNULL, check=True, **owner)
-    serve = [str(programs / "postgres"), "-D", str(data), "-p", str(url.port or 5432), *options]
+    serve = [str(binaries / "postgres"), "-D", str(data), "-p", str(url.port or 5432), *options]
     # Who may reach it may use it, so only this machine reaches it.
     serve += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
     with subprocess.Popen(serve, **owner) as process:
@@ -139,7 +139,7 @@ def private_server(data: Path, url: URL, *options: str) -> Iterator[subprocess.P
             process.send_signal(signal.SIGINT)  # to PostgreSQL: end now, and cleanly
 
 
-def _programs() -> Path:
+def programs() -> Path:
     """Where PostgreSQL is: on PATH, where Debian puts it, or in the wheel that brings it."""
     if on_path := shutil.which("initdb"):
         return Path(on_path).resolve().parent

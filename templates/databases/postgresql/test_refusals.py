@@ -63,7 +63,7 @@ def tls_server(directory: Path, ca: str) -> Iterator[URL]:
     for file in directory.iterdir():
         if owner := identity().get("user"):
             shutil.chown(file, owner)
-    url = make_url(f"postgresql://app@127.0.0.1:{free_port()}/app")
+    url = make_url(f"postgresql://app@127.0.0.1:{free_port()}/app?sslmode=disable")
     options = {"ssl": "on", "ssl_cert_file": directory / "certificate.pem", "ssl_key_file": key}
     options |= {"hba_file": rules, "fsync": "off"}
     switches = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
