@@ -10,7 +10,7 @@ from typing import TypedDict
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.database.migrations import migrate
 from app.engine import connect
 from app.jobs.runtime import Engine, Relay
@@ -48,6 +48,7 @@ class State(TypedDict):
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     settings = get_settings()
+    await check_database_url()
     if settings.environment == "development":
         await migrate()
         for name in sorted({"API_TOKEN", "OPS_TOKEN"} - settings.secrets.keys()):

@@ -12,7 +12,7 @@ import pytest
 import trustme
 from sqlalchemy import URL, make_url, text
 
-from app.database import open_database
+from app.database import check_database_url, open_database
 from app.settings import get_settings
 from tests.platform.data import PRODUCTION
 from tests.support.broker import Broker
@@ -158,8 +158,9 @@ REFUSALS = [
 async def test_a_url_that_is_refused_ends_the_start_with_one_line(
     query: dict[str, str], environ: Environ, place: str, reason: str
 ) -> None:
+    environ(**PRODUCTION | {"DATABASE_URL": f"postgresql://{place.format(**query)}"})
     with pytest.raises(SystemExit) as ended:
-        await ask(environ, f"postgresql://{place.format(**query)}", "SELECT 1")
+        await check_database_url()
     [line] = str(ended.value).splitlines()
     assert line.startswith("DATABASE_URL: ")
     assert reason in line

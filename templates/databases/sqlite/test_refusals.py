@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.database import open_database
-from app.settings import get_settings
+from app.database import check_database_url
 from tests.support.environment import Environ
 from tests.support.processes import PROJECT
 
@@ -23,8 +22,7 @@ async def test_a_url_that_is_refused_ends_the_start_with_one_line(
 ) -> None:
     environ(DATABASE_URL=url)
     with pytest.raises(SystemExit) as ended:
-        async with open_database(get_settings().database_url):
-            pass
+        await check_database_url()
     [line] = str(ended.value).splitlines()
     assert line.startswith("DATABASE_URL: ")
 

@@ -18,7 +18,7 @@ from pydantic import RedisDsn
 from pydantic_settings import BaseSettings
 from redis.exceptions import RedisError
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
 from app.jobs.runtime import in_batches, perform
 from app.settings import Settings, get_settings, read
@@ -158,6 +158,7 @@ class WorkerHealth:
 
 if __name__ == "__main__":
     configure_logging(get_settings())
+    asyncio.run(check_database_url())
     # The service logs jobs itself, and arq warns of messages that are not missed.
     logging.getLogger("arq").setLevel(logging.ERROR)
     asyncio.run(work())

@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
 from app.jobs.runtime import in_batches, perform
 from app.settings import Settings, get_settings, read
@@ -187,6 +187,7 @@ def work() -> None:
 
 if __name__ == "__main__":
     configure_logging(get_settings())
+    asyncio.run(check_database_url())
     # The service logs jobs itself.
     logging.getLogger("dramatiq").setLevel(logging.WARNING)
     work()

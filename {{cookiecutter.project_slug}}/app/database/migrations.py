@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from app.database.engines import DatabaseRefused, DatabaseUnavailable
+from app.database.engines import DatabaseUnavailable
 from app.database.sessions import Database
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ async def migrate() -> None:
             await asyncio.to_thread(command.upgrade, MIGRATIONS, "head")
             return
         except DatabaseUnavailable as error:
-            if isinstance(error, DatabaseRefused) or not seconds_left:
+            if not seconds_left:
                 raise SystemExit(f"DATABASE_URL: {error}") from None
             if seconds_left == START_SECONDS - 1:
                 logger.warning("waiting for the database: %s", error)

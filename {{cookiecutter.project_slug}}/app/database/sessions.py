@@ -71,7 +71,6 @@ class Database:
 
 @asynccontextmanager
 async def open_database(url: str) -> AsyncIterator[Database]:
-    """Ends the process with one line if the database refuses the URL. An outage does not."""
     size, seconds = get_settings().database_pool_size, get_settings().database_statement_seconds
     engine = reading = create_engine(url, size, seconds)
     probing = create_engine(url, 1, seconds)
@@ -81,11 +80,18 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         for each in (engine, reading, probing):
             stack.push_async_callback(each.dispose)
         stack.enter_context(exported(engine.sync_engine, reading.sync_engine))
-        try:
-            async with probing.connect():
-                pass
-        except DatabaseRefused as error:
-            raise SystemExit(f"DATABASE_URL: {error}") from None
-        except DatabaseUnavailable as error:
-            logger.warning("the database is unavailable: %s", error)
         yield Database(engine, reading, probing)
+
+
+async def check_database_url() -> None:
+    """End the process with one line if the database refuses the URL. An outage does not."""
+    engine = create_engine(get_settings().database_url)
+    try:
+        async with engine.connect():
+            pass
+    except DatabaseRefused as error:
+        raise SystemExit(f"DATABASE_URL: {error}") from None
+    except DatabaseUnavailable as error:
+        logger.warning("the database is unavailable: %s", error)
+    finally:
+        await engine.dispose()

@@ -72,5 +72,5 @@ async def test_missing_packages_are_logged_and_traces_are_not_exported(
     with caplog.at_level(logging.WARNING, tracing.__name__):
         async with open_database(REFUSED):
             pass
-    [line] = [each.message for each in caplog.records if each.name == tracing.__name__]
+    [line] = caplog.messages
     assert line.endswith("uv sync --group otel")
