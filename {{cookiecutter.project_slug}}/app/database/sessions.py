@@ -26,13 +26,15 @@ logger = logging.getLogger(__name__)
 
 
 class Database:
-    def __init__(self, engine: AsyncEngine, reading: AsyncEngine, probing: AsyncEngine) -> None:
+    def __init__(
+        self, engine: AsyncEngine, reading_engine: AsyncEngine, probing: AsyncEngine
+    ) -> None:
         self.engine = engine
         self.write = async_sessionmaker(engine, expire_on_commit=False)
         # Each statement is a transaction of its own.
-        self.read = async_sessionmaker(autocommit(reading), expire_on_commit=False)
+        self.read = async_sessionmaker(autocommit(reading_engine), expire_on_commit=False)
         # PostgreSQL streams rows within a transaction only.
-        self.stream = async_sessionmaker(reading, expire_on_commit=False)
+        self.stream = async_sessionmaker(reading_engine, expire_on_commit=False)
         # Health checks do not wait for the connections of requests.
         self.probing = probing
         self._autocommit = autocommit(engine)
@@ -72,15 +74,17 @@ class Database:
 @asynccontextmanager
 async def open_database(url: str) -> AsyncIterator[Database]:
     size, seconds = get_settings().database_pool_size, get_settings().database_statement_seconds
-    engine = reading = create_engine(url, size, seconds)
-    probing = create_engine(url, 1, seconds)
-    if is_sqlite(url):
-        reading, probing = create_reading_engine(url, size), create_reading_engine(url, 1)
     async with AsyncExitStack() as stack:
-        for each in (engine, reading, probing):
-            stack.push_async_callback(each.dispose)
-        stack.enter_context(exported(engine.sync_engine, reading.sync_engine))
-        yield Database(engine, reading, probing)
+        engine = create_engine(url, size, seconds)
+        stack.push_async_callback(engine.dispose)
+        reading_engine = engine
+        if is_sqlite(url):
+            reading_engine = create_reading_engine(url, size)
+            stack.push_async_callback(reading_engine.dispose)
+        probing = create_reading_engine(url, 1) if is_sqlite(url) else create_engine(url, 1, seconds)
+        stack.push_async_callback(probing.dispose)
+        stack.enter_context(exported(engine.sync_engine, reading_engine.sync_engine))
+        yield Database(engine, reading_engine, probing)
 
 
 async def check_database_url() -> None:
