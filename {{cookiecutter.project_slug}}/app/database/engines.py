@@ -35,8 +35,9 @@ UNAVAILABLE_SQLITE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR, sqlite3.S
 REFUSED_SQLSTATES = ("28", "42")
 UNKNOWN_DATABASE = "3D000"
 REFUSED_SQLITE_CODES = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB}
-# These have no code of their own: a server without TLS, and PgBouncer.
-REFUSALS = ("rejected SSL upgrade", "unsupported startup parameter", "no such database")
+# These have no code of their own. The second one is PgBouncer's.
+REJECTED_TLS = "rejected SSL upgrade"
+UNSUPPORTED_BY_PGBOUNCER = "unsupported startup parameter"
 
 
 class DatabaseUnavailable(SQLAlchemyError):
@@ -59,7 +60,10 @@ class Connections(AsyncAdaptedQueuePool):
             cause = error.__cause__ or error
             if not _is_refusal(cause):
                 raise DatabaseUnavailable(f"no connection: {cause!r}") from error
-            raise DatabaseRefused(" ".join(str(cause).split())) from error
+            reason = " ".join(str(cause).split())
+            if f"{UNSUPPORTED_BY_PGBOUNCER}: statement_timeout" in reason:
+                reason = "add pgbouncer=true to the URL, because this is a PgBouncer"
+            raise DatabaseRefused(reason) from error
 
 
 def _is_refusal(error: BaseException) -> bool:
@@ -71,7 +75,7 @@ def _is_refusal(error: BaseException) -> bool:
         sqlstate.startswith(REFUSED_SQLSTATES)
         or getattr(error, "sqlite_errorcode", None) in REFUSED_SQLITE_CODES
         or isinstance(error, SSLCertVerificationError | TypeError | ValueError)
-        or any(text in str(error) for text in REFUSALS)
+        or any(text in str(error) for text in (REJECTED_TLS, UNSUPPORTED_BY_PGBOUNCER))
     )
 
 

@@ -81,7 +81,9 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         if is_sqlite(url):
             reading_engine = create_reading_engine(url, size)
             stack.push_async_callback(reading_engine.dispose)
-        probing = create_reading_engine(url, 1) if is_sqlite(url) else create_engine(url, 1, seconds)
+        probing = (
+            create_reading_engine(url, 1) if is_sqlite(url) else create_engine(url, 1, seconds)
+        )
         stack.push_async_callback(probing.dispose)
         stack.enter_context(exported(engine.sync_engine, reading_engine.sync_engine))
         yield Database(engine, reading_engine, probing)
@@ -89,7 +91,8 @@ async def open_database(url: str) -> AsyncIterator[Database]:
 
 async def check_database_url() -> None:
     """End the process with one line if the database refuses the URL. An outage does not."""
-    engine = create_engine(get_settings().database_url)
+    settings = get_settings()
+    engine = create_engine(settings.database_url, 1, settings.database_statement_seconds)
     try:
         async with engine.connect():
             pass
