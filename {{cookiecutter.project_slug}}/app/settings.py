@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     """Time without a sign of life after which another process takes over a job."""
     jobs_relay_seconds: float = Field(default=1, gt=0)
     """Interval at which the relay looks for jobs that are due."""
+    jobs_unknown_seconds: float = Field(default=300, ge=0)
+    """How long a job waits for a process that knows its task and arguments, as during a deploy."""
     jobs_retention_days: int = Field(default=30, ge=1)
     """How long succeeded jobs are kept."""
     jobs_failed_retention_days: int = Field(default=365, ge=1)
