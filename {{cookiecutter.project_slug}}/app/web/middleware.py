@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.jobs.schemas import root_path
 from app.settings import Settings
 from app.telemetry.log import bound, request_id
 from app.web.problems import ProblemResponse, problem
@@ -96,7 +97,7 @@ class RequestLog:
                 message = {**message, "body": refusal.body}
             await send(message)
 
-        with bound(request_id, own_id):
+        with bound(request_id, own_id), bound(root_path, scope.get("root_path", "")):
             try:
                 await self._app(scope, receive, send_and_log)
             except Exception:

@@ -44,6 +44,68 @@ pytestmark = pytest.mark.usefixtures("own_tasks")
 BERLIN = ZoneInfo("Europe/Berlin")
 MORE_DIGITS_THAN_PYTHON_WRITES = 10**5000
 
+Cases = list[tuple[Any, object]]
+
+ARRIVES: Cases = [
+    (Drawn, Drawn()),
+    (list[Drawn], [Drawn(), Drawn()]),
+    (Aliased, Aliased.model_validate({"ONE": 1, "a": 2})),
+    (
+        Strict,
+        Strict(day=date(2030, 1, 2), ids=frozenset({uuid.uuid4()}), pair=(1, Decimal("1.10"))),
+    ),
+    (Animal | Dog, Dog(name="Rex", breed="mutt")),
+    (Animal | Dog, Animal(name="Rex")),
+    (Annotated[Cat | Bird, Field(discriminator="kind")], Bird()),
+    (Cat | Bird, Bird()),
+    (Box[date], Box[date](item=date(2030, 1, 2))),
+    (Box[bytes], Box[bytes](item=b"\xff")),
+    (Tree, Tree(children=[Tree()])),
+    (Point, Point(1, data=b"\xff")),
+    (Options, {"size": 1, "data": b"\xff\0"}),
+    (Pair, Pair(1)),
+    (UserId, uuid.uuid4()),
+    (Color, Color.BLUE),
+    (dict[Color, set[Size]], {Color.RED: {Size.SMALL}}),
+    (Decimal, Decimal("1.10")),
+    (Decimal | float, 1.5),
+    (datetime | date, date(2030, 1, 2)),
+    (date | datetime, datetime(2030, 1, 2)),  # noqa: DTZ001 - naive ones arrive too
+    (str | uuid.UUID, uuid.uuid4()),
+    (str | None, None),
+    (timedelta, timedelta(microseconds=-1)),
+    (time, time(1, 2, 3, 4, UTC)),
+    (datetime, datetime(2030, 7, 1, 12, tzinfo=BERLIN)),
+    (bytes, b"\xff\0"),
+    (str, "a\0b \u202e \N{OLD ITALIC LETTER A}"),
+    (dict[str, Any], {"a": [1, 1.0, None, {"b": "c"}]}),
+    (dict[int, tuple[str, ...]], {1: ("a", "b")}),
+]
+REFUSED: Cases = [
+    (float, math.nan),
+    (float, 1e400),
+    (Box[float], Box(item=-math.inf)),
+    (dict[str, Any], {"a": [math.nan]}),
+    (str, "\ud800"),
+    (dict[str, Any], {"a": "\ud800"}),
+    (int, MORE_DIGITS_THAN_PYTHON_WRITES),
+    (Any, Arbitrary()),
+    (Any, uuid.uuid4()),
+    (Any, {1: "a"}),
+    (Animal, Dog(name="Rex", breed="mutt")),
+    (Animal, Animal.model_construct(name=1)),  # type: ignore[arg-type] # which is what is tested
+    (Sequence[int], (1, 2)),
+    (Private, Private()),
+    (Excluded, Excluded(name="Ada")),
+    (Annotated[int, Field(gt=0)], 0),
+    (str, 42),
+]
+
+
+def names(cases: Cases) -> list[str]:
+    """Ids of tests. Values are drawn anew in each process."""
+    return [str(annotation)[:60] for annotation, _ in cases]
+
 
 def task_of(annotation: Any) -> Task[[Any], ..., None]:  # noqa: ANN401 - any type
     def carry(value: object) -> None: ...
@@ -60,45 +122,7 @@ def arrival(carry: Task[[Any], ..., None], value: object) -> object:
     return carry.unpack(Job(arguments=json.loads(stored)))["value"]
 
 
-@pytest.mark.parametrize(
-    ("annotation", "value"),
-    [
-        (Drawn, Drawn()),
-        (list[Drawn], [Drawn(), Drawn()]),
-        (Aliased, Aliased.model_validate({"ONE": 1, "a": 2})),
-        (
-            Strict,
-            Strict(day=date(2030, 1, 2), ids=frozenset({uuid.uuid4()}), pair=(1, Decimal("1.10"))),
-        ),
-        (Animal | Dog, Dog(name="Rex", breed="mutt")),
-        (Animal | Dog, Animal(name="Rex")),
-        (Annotated[Cat | Bird, Field(discriminator="kind")], Bird()),
-        (Cat | Bird, Bird()),
-        (Box[date], Box[date](item=date(2030, 1, 2))),
-        (Box[bytes], Box[bytes](item=b"\xff")),
-        (Tree, Tree(children=[Tree()])),
-        (Point, Point(1, data=b"\xff")),
-        (Options, {"size": 1, "data": b"\xff\0"}),
-        (Pair, Pair(1)),
-        (UserId, uuid.uuid4()),
-        (Color, Color.BLUE),
-        (dict[Color, set[Size]], {Color.RED: {Size.SMALL}}),
-        (Decimal, Decimal("1.10")),
-        (Decimal | float, 1.5),
-        (datetime | date, date(2030, 1, 2)),
-        (date | datetime, datetime(2030, 1, 2)),  # noqa: DTZ001 - naive ones arrive too
-        (str | uuid.UUID, uuid.uuid4()),
-        (str | None, None),
-        (timedelta, timedelta(microseconds=-1)),
-        (time, time(1, 2, 3, 4, UTC)),
-        (datetime, datetime(2030, 7, 1, 12, tzinfo=BERLIN)),
-        (bytes, b"\xff\0"),
-        (str, "a\0b \u202e \N{OLD ITALIC LETTER A}"),
-        (dict[str, Any], {"a": [1, 1.0, None, {"b": "c"}]}),
-        (dict[int, tuple[str, ...]], {1: ("a", "b")}),
-    ],
-    ids=lambda value: str(value)[:40],
-)
+@pytest.mark.parametrize(("annotation", "value"), ARRIVES, ids=names(ARRIVES))
 def test_an_argument_arrives_as_it_was_given(annotation: Any, value: object) -> None:  # noqa: ANN401 - any type
     found = arrival(task_of(annotation), value)
     assert (found, type(found)) == (value, type(value))
@@ -128,29 +152,7 @@ def test_a_declared_conversion_happens_once() -> None:
         task_of(Annotated[str, AfterValidator(lambda text: f"{text}!")]).job("Ada")
 
 
-@pytest.mark.parametrize(
-    ("annotation", "value"),
-    [
-        (float, math.nan),
-        (float, 1e400),
-        (Box[float], Box(item=-math.inf)),
-        (dict[str, Any], {"a": [math.nan]}),
-        (str, "\ud800"),
-        (dict[str, Any], {"a": "\ud800"}),
-        (int, MORE_DIGITS_THAN_PYTHON_WRITES),
-        (Any, Arbitrary()),
-        (Any, uuid.uuid4()),
-        (Any, {1: "a"}),
-        (Animal, Dog(name="Rex", breed="mutt")),
-        (Animal, Animal.model_construct(name=1)),  # type: ignore[arg-type] # which is what is tested
-        (Sequence[int], (1, 2)),
-        (Private, Private()),
-        (Excluded, Excluded(name="Ada")),
-        (Annotated[int, Field(gt=0)], 0),
-        (str, 42),
-    ],
-    ids=lambda value: ascii(value)[:40] if value != MORE_DIGITS_THAN_PYTHON_WRITES else "digits",
-)
+@pytest.mark.parametrize(("annotation", "value"), REFUSED, ids=names(REFUSED))
 def test_a_value_that_would_not_arrive_is_refused(annotation: Any, value: object) -> None:  # noqa: ANN401 - any type
     with pytest.raises(Unprocessable) as refused:
         task_of(annotation).job(value)
