@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=2**20, ge=1)
     """Maximum size of a request body."""
 
+    stop_delay_seconds: float = Field(default=1, ge=0)
+    """How long to serve on after SIGTERM, so that load balancers notice that it is not ready."""
+
     smtp_host: str | None = Field(default=None, examples=["smtp.example.com"])
     """SMTP server. If it is not set, development writes mails to `.dev/mail/`."""
     smtp_port: int = Field(default=587, ge=1, le=65535)

@@ -32,7 +32,7 @@ async def live() -> Health:
 
 @router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(request: Request, response: Response) -> Readiness:
-    """Whether the database is migrated and the broker answers."""
+    """Whether the database is migrated, the broker answers, and the process does not stop."""
     is_current, waiting = await asyncio.gather(
         _answer(is_migrated(request.state.database)), _answer(request.state.engine.waiting())
     )
@@ -40,9 +40,11 @@ async def ready(request: Request, response: Response) -> Readiness:
     if is_current is False:
         database = "not migrated: run alembic upgrade head"
     broker = "does not answer" if waiting is None else "ok"
-    is_ready = database == broker == "ok"
-    response.status_code = 200 if is_ready else 503
-    return Readiness(status="ok" if is_ready else "not ready", database=database, broker=broker)
+    status = "ok" if database == broker == "ok" else "not ready"
+    if request.app.state.is_draining:
+        status = "stopping"
+    response.status_code = 200 if status == "ok" else 503
+    return Readiness(status=status, database=database, broker=broker)
 
 
 async def _answer(question: Awaitable[int | bool]) -> int | bool | None:

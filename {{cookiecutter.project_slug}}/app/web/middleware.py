@@ -110,8 +110,8 @@ class RequestLog:
     def _add_headers(self, message: Message, scope: Scope, own_id: str) -> None:
         headers = MutableHeaders(scope=message)
         headers[OWN_ID] = own_id
-        if message["status"] == 413:
-            # What is left of the body must not be taken for the next request.
+        # What is left of a refused body must not be taken for the next request.
+        if message["status"] == 413 or scope["app"].state.is_draining:
             headers["Connection"] = "close"
         for name, value in SAFE_HEADERS.items():
             headers.setdefault(name, value)

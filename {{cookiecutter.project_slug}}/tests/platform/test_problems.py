@@ -12,6 +12,8 @@ from app.web import Uow
 from tests.support.problems import is_problem
 from tests.support.rows import rows
 
+Body = dict[str, float | str | list[Any]]
+
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
@@ -29,14 +31,17 @@ async def test_a_value_that_a_job_cannot_carry_is_a_problem(
     app: FastAPI, client: httpx.AsyncClient, database: Database, value: str
 ) -> None:
     @task()
-    def note(body: dict[str, Any]) -> None: ...
+    def note(body: Body) -> None: ...
 
     @app.post("/notes")
-    async def enqueue(uow: Uow, body: dict[str, Any]) -> None:
+    async def enqueue(uow: Uow, body: Body) -> None:
         uow.enqueue(note, body)
 
-    response = await client.post("/notes", content=f'{{"value": {value}}}')
+    body = "".join(['{"value": ', value, "}"])
+    headers = {"Content-Type": "application/json"}
+    response = await client.post("/notes", content=body, headers=headers)
     assert is_problem(response, 422)
+    assert response.json()["detail"].startswith("note: parameter body would not arrive")
     assert await rows(database, Job) == []
 
 
