@@ -26,7 +26,7 @@ from app.jobs.task import registry
 from app.settings import get_settings
 
 MAX_BACKOFF = timedelta(minutes=10)
-MIN_PUT_OFF, MAX_PUT_OFF = timedelta(seconds=1), timedelta(seconds=30)
+MIN_PUT_OFF, MAX_PUT_OFF = timedelta(seconds=1), timedelta(seconds=10)
 MAX_ERROR_LENGTH = 1000
 
 NOW = sa.bindparam("now", callable_=now, type_=Timestamp)
