@@ -53,6 +53,10 @@ class Process:
         self._own_environment = own
         self._process: subprocess.Popen[bytes] | None = None
 
+    def set(self, **own: str) -> None:
+        """Sets environment variables of this process, from its next start."""
+        self._own_environment |= own
+
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=2**20, ge=1)
     """Maximum size of a request body."""
 
+    stop_delay_seconds: float = Field(default=1, ge=0)
+    """How long to serve on after SIGTERM, so that load balancers notice that it is not ready."""
+
     smtp_host: str | None = Field(default=None, examples=["smtp.example.com"])
     """SMTP server. If it is not set, development writes mails to `.dev/mail/`."""
     smtp_port: int = Field(default=587, ge=1, le=65535)
@@ -116,6 +119,8 @@ class Settings(BaseSettings):
     """Time without a sign of life after which another process takes over a job."""
     jobs_relay_seconds: float = Field(default=1, gt=0)
     """Interval at which the relay looks for jobs that are due."""
+    jobs_unknown_seconds: float = Field(default=300, ge=0)
+    """How long a job waits for a process that knows its task and arguments, as during a deploy."""
     jobs_retention_days: int = Field(default=30, ge=1)
     """How long succeeded jobs are kept."""
     jobs_failed_retention_days: int = Field(default=365, ge=1)

@@ -3,10 +3,9 @@
 import inspect
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Concatenate, Protocol, overload
+from typing import Any, Concatenate, Protocol, get_type_hints, overload
 
-from pydantic import BaseModel, ConfigDict, create_model
-
+from app.jobs.arguments import Argument
 from app.jobs.schedule import rule_of
 from app.jobs.task import Arguments, Result, Task, registry
 from app.jobs.uow import UnitOfWork
@@ -43,20 +42,19 @@ def task(
         name = function.__name__
         if name in registry:
             raise TypeError(f"there are two tasks named {name}")
-        signature = inspect.signature(function, eval_str=True)
-        parameters = list(signature.parameters.values())
+        parameters = _parameters_of(function)
         is_async = inspect.iscoroutinefunction(function)
         takes_uow = bool(parameters) and parameters[0].annotation is UnitOfWork
         if takes_uow and not is_async:
             raise TypeError(f"{name} takes a unit of work, so it must be async")
-        signature = signature.replace(parameters=parameters[takes_uow:])
-        if rule and signature.parameters:
+        parameters = parameters[takes_uow:]
+        if rule and parameters:
             raise TypeError(f"{name} has a schedule, so it must not have arguments")
         registry[name] = Task(
             name=name,
             function=function,
-            arguments=_model_of(name, signature),
-            signature=signature,
+            signature=inspect.Signature(parameters),
+            arguments={each.name: Argument(name, each) for each in parameters},
             is_async=is_async,
             takes_uow=takes_uow,
             max_tries=max_tries,
@@ -68,9 +66,14 @@ def task(
     return declare
 
 
-def _model_of(name: str, signature: inspect.Signature) -> type[BaseModel]:
-    fields: dict[str, Any] = {
-        key: (given.annotation, ... if given.default is given.empty else given.default)
-        for key, given in signature.parameters.items()
-    }
-    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+def _parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        annotations = get_type_hints(function, include_extras=True)
+        found = inspect.signature(function).parameters
+    except NameError as error:
+        reason = f"{error} at run time, and its annotations are needed"
+        raise TypeError(f"{function.__name__}: {reason}") from None
+    return [
+        parameter.replace(annotation=annotations.get(name, parameter.empty))
+        for name, parameter in found.items()
+    ]

@@ -40,6 +40,8 @@ class Job(Base):
     # The span in which it was enqueued, in W3C's format.
     traceparent: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
+    # Since then, the processes that met it did not know its task or its arguments.
+    unknown_since: Mapped[datetime | None]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     # Set if and only if the job has succeeded or failed.

@@ -2,14 +2,13 @@
 
 import inspect
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from pydantic import BaseModel
-
 from app.database import new_id, utc_now
+from app.jobs.arguments import Argument
 from app.jobs.models import Job, Status
 from app.jobs.schedule import Rule
 from app.telemetry.log import job_id, request_id
@@ -29,8 +28,8 @@ class Task(Generic[Arguments, Parameters, Result]):
 
     name: str
     function: Callable[Parameters, Result]
-    arguments: type[BaseModel]
     signature: inspect.Signature
+    arguments: Mapping[str, Argument]
     is_async: bool
     takes_uow: bool
     max_tries: int
@@ -54,7 +53,7 @@ class Task(Generic[Arguments, Parameters, Result]):
         return Job(
             id=new_id(),
             task=self.name,
-            arguments=self.arguments(**given).model_dump(mode="json", exclude_unset=True),
+            arguments={name: self.arguments[name].dump(value) for name, value in given.items()},
             status=Status.QUEUED,
             attempts=0,
             max_tries=self.max_tries,
@@ -66,12 +65,9 @@ class Task(Generic[Arguments, Parameters, Result]):
         )
 
     def unpack(self, job: Job) -> dict[str, Any]:
-        """The arguments of the call. Raises a ValidationError if they do not fit the function."""
-        return {
-            name: value
-            for name, value in self.arguments.model_validate(job.arguments)
-            if name in job.arguments
-        }
+        """The arguments of the call. Raises a TypeError or a ValueError if they do not fit."""
+        self.signature.bind(**job.arguments)
+        return {name: self.arguments[name].load(value) for name, value in job.arguments.items()}
 
 
 def current_job_id() -> str:

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from app.settings import Settings
 from app.telemetry.redaction import redacted
 from app.telemetry.tracing import trace_id
+
+Value = TypeVar("Value")
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
@@ -20,7 +23,7 @@ STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", 
 
 
 @contextmanager
-def bound(variable: ContextVar[str | None], value: str | None) -> Iterator[None]:
+def bound(variable: ContextVar[Value], value: Value) -> Iterator[None]:
     token = variable.set(value)
     try:
         yield

@@ -37,15 +37,17 @@ async def live() -> Health:
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(request: Request, response: Response) -> Readiness:
-    """Whether the database is migrated and the broker answers."""
+    """Whether the database is migrated, the broker answers, and the process does not stop."""
     state, waiting = await asyncio.gather(
         _answer(state_of(request.state.database)), _answer(request.state.engine.waiting())
     )
     database = state or "does not answer"
     broker = "does not answer" if waiting is None else "ok"
-    is_ready = database == broker == "ok"
-    response.status_code = 200 if is_ready else 503
-    return Readiness(status="ok" if is_ready else "not ready", database=database, broker=broker)
+    status = "ok" if database == broker == "ok" else "not ready"
+    if request.app.state.is_draining:
+        status = "stopping"
+    response.status_code = 200 if status == "ok" else 503
+    return Readiness(status=status, database=database, broker=broker)
 
 
 async def _answer(question: Awaitable[Answer]) -> Answer | None:

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("request_id", sa.Text()),
         sa.Column("traceparent", sa.Text()),
         sa.Column("error", sa.Text()),
+        sa.Column("unknown_since", MOMENT),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("started_at", MOMENT),
         sa.Column("finished_at", MOMENT),

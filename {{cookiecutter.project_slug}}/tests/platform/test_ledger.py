@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from app.database import Database, utc_now
-from app.jobs import Job, Status
+from app.jobs import Job, Status, task
 from app.jobs.runtime import ledger
 from app.settings import get_settings
 from tests.platform.data import add_job, add_running_job, ago, change, reread
@@ -117,9 +117,18 @@ async def test_a_failure_without_tries_left_is_final(database: Database) -> None
     assert found.finished_at is not None
 
 
+@pytest.mark.usefixtures("own_tasks")
+@pytest.mark.parametrize("uncounted", [0, 9])
 @pytest.mark.parametrize(("attempts", "seconds"), BACKOFFS)
-def test_the_delay_between_tries_doubles_up_to_a_limit(attempts: int, seconds: int) -> None:
-    waits = [ledger.backoff(attempts).total_seconds() for _ in range(200)]
+def test_the_delay_between_tries_doubles_up_to_a_limit(
+    attempts: int, seconds: int, uncounted: int
+) -> None:
+    @task(max_tries=3000)
+    def never() -> None: ...
+
+    job = never.job()
+    job.attempts, job.max_tries = attempts + uncounted, never.max_tries + uncounted
+    waits = [wait.total_seconds() for _ in range(200) if (wait := ledger.until_next_try(job))]
     assert seconds / 2 <= min(waits) < max(waits) <= seconds
 
 

@@ -270,16 +270,24 @@ async def test_a_task_that_calls_exit_has_failed(database: Database, is_async: b
     assert (job.status, job.error) == (Status.QUEUED, "SystemExit: enough")
 
 
-async def test_a_job_of_an_unknown_task_fails_without_a_retry(database: Database) -> None:
-    job = await add_job(database, task="removed")
+async def test_a_job_of_an_unknown_task_is_put_off_without_using_up_a_try(
+    database: Database,
+) -> None:
+    job = await add_job(database, task="next_release")
     await perform(database, job.id)
     found = await reread(database, job)
-    assert (found.status, found.attempts) == (Status.FAILED, 1)
-    assert found.error == "Unrunnable: the code has no task of this name"
+    assert (found.status, found.lease_until, found.max_tries - found.attempts) == (
+        Status.QUEUED,
+        None,
+        job.max_tries,
+    )
+    assert found.started_at
+    assert found.run_at > found.started_at == found.unknown_since
+    assert found.error == "UnknownCall: the code has no task of this name"
 
 
 @pytest.mark.parametrize("arguments", [{}, {"text": 1}, {"text": "hello", "more": 1}])
-async def test_a_job_whose_arguments_no_longer_fit_fails_without_a_retry(
+async def test_a_job_whose_arguments_do_not_fit_is_put_off_without_using_up_a_try(
     database: Database, arguments: dict[str, object]
 ) -> None:
     @task()
@@ -288,8 +296,63 @@ async def test_a_job_whose_arguments_no_longer_fit_fails_without_a_retry(
     job = await add_job(database, task="note", arguments=arguments)
     await perform(database, job.id)
     found = await reread(database, job)
+    assert (found.status, found.max_tries - found.attempts) == (Status.QUEUED, job.max_tries)
+    assert str(found.error).startswith("UnknownCall: its arguments do not fit: ")
+
+
+async def test_a_job_that_was_put_off_runs_where_its_task_is_known(database: Database) -> None:
+    job = await add_job(database, task="note", arguments={"text": "hello"}, max_tries=1)
+    await perform(database, job.id)
+    texts = []
+
+    @task()
+    def note(text: str) -> None:
+        texts.append(text)
+
+    await change(database, job, run_at=job.created_at)
+    await perform(database, job.id)
+    assert texts == ["hello"]
+    assert (await reread(database, job)).status is Status.SUCCEEDED
+
+
+async def test_a_job_is_put_off_for_some_minutes_and_then_fails(database: Database) -> None:
+    job = await add_job(database, task="removed", max_tries=1)
+    waits: list[float] = []
+    while (found := await reread(database, job)).status is Status.QUEUED:
+        if found.started_at and found.unknown_since:
+            # As if it had waited, without waiting.
+            wait = found.run_at - found.started_at
+            waits.append(wait.total_seconds())
+            await change(
+                database,
+                job,
+                run_at=job.created_at,
+                unknown_since=found.unknown_since - wait,
+            )
+        await perform(database, job.id)
     assert found.status is Status.FAILED
-    assert str(found.error).startswith("Unrunnable: its arguments do not fit: ")
+    assert 290 < sum(waits) < 320
+    assert all(0.5 <= wait <= 10 for wait in waits)
+
+
+async def test_a_job_that_is_put_off_and_then_fails_is_retried_after_a_second(
+    database: Database,
+) -> None:
+    job = await add_job(database, task="fail", arguments={})
+    for _ in range(9):
+        await change(database, job, run_at=job.created_at)
+        await perform(database, job.id)
+
+    @task()
+    def fail() -> None:
+        raise OSError("no route")
+
+    await change(database, job, run_at=job.created_at)
+    await perform(database, job.id)
+    found = await reread(database, job)
+    assert found.started_at
+    assert found.run_at - found.started_at < timedelta(seconds=2)
+    assert (found.max_tries - found.attempts, found.unknown_since) == (4, None)
 
 
 async def test_a_key_error_of_the_task_itself_is_retried(database: Database) -> None:

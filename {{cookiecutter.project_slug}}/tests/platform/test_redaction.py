@@ -74,7 +74,7 @@ async def test_arguments_that_do_not_fit_are_not_shown(
 ) -> None:
     arguments = {"event": {ADDRESS: NAME}, "subject": [NAME], "other": ADDRESS}
     error = await error_of(database, await add_job(database, arguments=arguments))
-    assert error.startswith("Unrunnable: its arguments do not fit: event: ")
+    assert error.startswith("UnknownCall: its arguments do not fit: ")
     for told in (error, logged.getvalue()):
         assert [secret for secret in (NAME, ADDRESS) if secret in told] == []
 

@@ -1,7 +1,7 @@
 """The transitions of a job, and which jobs are due.
 
     queued -> running -> succeeded
-                      -> queued     failed with tries left, or given back
+                      -> queued     failed with tries left, given back, or unknown to the code
                       -> failed     no tries left, until somebody retries it
 
 Each is a conditional UPDATE: whoever comes second changes nothing. The statements are built once
@@ -26,6 +26,7 @@ from app.jobs.task import registry
 from app.settings import get_settings
 
 MAX_BACKOFF = timedelta(minutes=10)
+MIN_PUT_OFF, MAX_PUT_OFF = timedelta(seconds=1), timedelta(seconds=10)
 MAX_ERROR_LENGTH = 1000
 
 NOW = sa.bindparam("now", callable_=now, type_=Timestamp)
@@ -69,7 +70,9 @@ CHANGE = (
 RENEW = CHANGE.values(lease_until=UNTIL)
 GIVE_BACK = CHANGE.values(lease_until=None, status=Status.QUEUED)
 END = CHANGE.values(lease_until=None, error=sa.bindparam("reason"))
-TRY_AGAIN = END.values(status=Status.QUEUED, run_at=sa.bindparam("at"))
+TRY_AGAIN = END.values(status=Status.QUEUED, run_at=sa.bindparam("at"), unknown_since=None)
+# This try does not count.
+PUT_OFF = TRY_AGAIN.values(max_tries=Job.max_tries + 1, unknown_since=sa.bindparam("since"))
 FAIL = END.values(status=Status.FAILED, finished_at=NOW)
 # SQLAlchemy leaves out the name of the table in SQLite's RETURNING.
 IS_FOLLOWED = sa.exists().where(follower.after_id == sa.literal_column("jobs.id", sa.Uuid))
@@ -85,7 +88,8 @@ class LeaseLost(Exception):
 class Failure(NamedTuple):
     job: Job
     reason: str
-    is_final: bool = False
+    # This code does not know the call. Other code may, while a deploy goes on.
+    is_unknown: bool = False
 
 
 async def claim(connection: AsyncConnection, jobs: Sequence[uuid.UUID]) -> list[Job | None]:
@@ -123,14 +127,16 @@ async def fail(
 
 
 async def _fail(
-    connection: AsyncConnection, job: Job, reason: str, is_final: bool
+    connection: AsyncConnection, job: Job, reason: str, is_unknown: bool
 ) -> timedelta | LeaseLost | None:
-    wait = None if is_final or job.attempts >= job.max_tries else backoff(job.attempts)
+    wait = until_known(job) if is_unknown else until_next_try(job)
     # No database stores a lone surrogate, and PostgreSQL no NUL.
     text = reason.encode(errors="replace").decode().replace("\0", "")[:MAX_ERROR_LENGTH]
-    next_at = {"at": now() + wait} if wait else {}
+    values: dict[str, object] = {"at": now() + wait} if wait else {}
     change = TRY_AGAIN if wait else FAIL
-    return wait if await _change(connection, change, [job], reason=text, **next_at) else LeaseLost()
+    if wait and is_unknown:
+        change, values["since"] = PUT_OFF, job.unknown_since or job.started_at
+    return wait if await _change(connection, change, [job], reason=text, **values) else LeaseLost()
 
 
 async def renew(connection: AsyncConnection, job: Job) -> bool:
@@ -150,15 +156,34 @@ async def _change(
     return {row[0]: bool(row[-1]) for row in found}
 
 
-def backoff(attempts: int) -> timedelta:
-    """1, 2, 4 ... seconds. Up to half is left out at random, so that retries spread."""
-    longest = min(timedelta(seconds=2 ** min(attempts - 1, 30)), MAX_BACKOFF)
+def until_next_try(job: Job) -> timedelta | None:
+    """1, 2, 4 ... seconds."""
+    left = job.max_tries - job.attempts
+    # Tries that did not count, or that came before a retry by hand, do not prolong it.
+    used = max(registry[job.task].max_tries - left, 1)
+    return (
+        _spread(min(timedelta(seconds=2 ** min(used - 1, 30)), MAX_BACKOFF)) if left > 0 else None
+    )
+
+
+def until_known(job: Job) -> timedelta | None:
+    """As long as it has already waited for code that knows it, within bounds."""
+    started_at = job.started_at or now()
+    waited = started_at - (job.unknown_since or started_at)
+    if waited.total_seconds() >= get_settings().jobs_unknown_seconds:
+        return None
+    return _spread(min(max(waited, MIN_PUT_OFF), MAX_PUT_OFF))
+
+
+def _spread(longest: timedelta) -> timedelta:
+    """Up to half is left out at random, so that retries spread."""
     return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
 
 
 def queue_again(job: Job) -> None:
     """Give a failed job, whose row the caller has locked, as many tries as its task has."""
     job.status, job.run_at, job.finished_at = Status.QUEUED, now(), None
+    job.unknown_since = None
     job.max_tries = job.attempts + (registry[job.task].max_tries if job.task in registry else 1)
 
 

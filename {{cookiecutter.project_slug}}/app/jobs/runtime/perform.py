@@ -9,8 +9,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
-
 from app.database import Database, DatabaseUnavailable
 from app.jobs.models import Job
 from app.jobs.runtime import ledger
@@ -27,8 +25,8 @@ logger = logging.getLogger(__name__)
 PATIENCE = timedelta(seconds=20)
 
 
-class Unrunnable(Exception):
-    """The job does not fit the code, so another try would fail too."""
+class UnknownCall(Exception):
+    """This code does not know the task or its arguments. During a deploy, other code may."""
 
 
 async def perform(database: Database, job_id: uuid.UUID) -> None:
@@ -126,7 +124,7 @@ async def _fail(
 ) -> None:
     tracing.record_failure(error)
     reason = redaction.redacted(f"{type(error).__name__}: {error}")
-    failure = ledger.Failure(job, reason, is_final=isinstance(error, Unrunnable))
+    failure = ledger.Failure(job, reason, is_unknown=isinstance(error, UnknownCall))
     wait = await database.write_with_retry(ledger.fail, failure, PATIENCE)
     attempt = f"attempt {job.attempts} of {job.max_tries}"
     if wait:
@@ -139,17 +137,13 @@ async def _fail(
 
 
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
+    if job.task not in registry:
+        raise UnknownCall("the code has no task of this name")
+    task = registry[job.task]
     try:
-        task = registry[job.task]
         return task, task.unpack(job)
-    except KeyError:
-        raise Unrunnable("the code has no task of this name") from None
-    except ValidationError as error:
-        misfits = (
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_url=False)
-        )
-        raise Unrunnable(f"its arguments do not fit: {'; '.join(misfits)}") from None
+    except (TypeError, ValueError) as error:
+        raise UnknownCall(f"its arguments do not fit: {error}") from None
 
 
 @asynccontextmanager
