@@ -6,6 +6,7 @@ outage is a `DatabaseUnavailable` on every database, and a response of 503. `eng
 """
 
 from app.database.base import Base, Timestamp, new_id, utc_now
+from app.database.clock import FromNow
 from app.database.engines import DatabaseFull, DatabaseUnavailable
 from app.database.paging import Page, Paging, fetch_page
 from app.database.sessions import Database, open_database
@@ -15,6 +16,7 @@ __all__ = [
     "Database",
     "DatabaseFull",
     "DatabaseUnavailable",
+    "FromNow",
     "Page",
     "Paging",
     "Timestamp",

@@ -11,7 +11,7 @@ and executed without a session, because most of a job's cost is SQLAlchemy's.
 import random
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -19,8 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.database import Timestamp
-from app.database import utc_now as now
+from app.database import FromNow
 from app.jobs.models import OPEN, Job, Status
 from app.jobs.task import registry
 from app.settings import get_settings
@@ -28,8 +27,8 @@ from app.settings import get_settings
 MAX_BACKOFF = timedelta(minutes=10)
 MAX_ERROR_LENGTH = 1000
 
-NOW = sa.bindparam("now", callable_=now, type_=Timestamp)
-UNTIL = sa.bindparam("until", callable_=lambda: now() + get_settings().jobs_lease, type_=Timestamp)
+NOW = sa.bindparam("now", timedelta(0), type_=FromNow)
+UNTIL = sa.bindparam("lease", callable_=lambda: get_settings().jobs_lease, type_=FromNow)
 JOBS = sa.bindparam("jobs", type_=sa.Uuid, expanding=True)
 # Pairs of a job and the number of its try.
 TRIES: sa.BindParameter[Any] = sa.bindparam("tries", expanding=True)
@@ -69,7 +68,7 @@ CHANGE = (
 RENEW = CHANGE.values(lease_until=UNTIL)
 GIVE_BACK = CHANGE.values(lease_until=None, status=Status.QUEUED)
 END = CHANGE.values(lease_until=None, error=sa.bindparam("reason"))
-TRY_AGAIN = END.values(status=Status.QUEUED, run_at=sa.bindparam("at"))
+TRY_AGAIN = END.values(status=Status.QUEUED, run_at=sa.bindparam("wait", type_=FromNow))
 FAIL = END.values(status=Status.FAILED, finished_at=NOW)
 # SQLAlchemy leaves out the name of the table in SQLite's RETURNING.
 IS_FOLLOWED = sa.exists().where(follower.after_id == sa.literal_column("jobs.id", sa.Uuid))
@@ -128,12 +127,13 @@ async def _fail(
     wait = None if is_final or job.attempts >= job.max_tries else backoff(job.attempts)
     # No database stores a lone surrogate, and PostgreSQL no NUL.
     text = reason.encode(errors="replace").decode().replace("\0", "")[:MAX_ERROR_LENGTH]
-    next_at = {"at": now() + wait} if wait else {}
+    next_at = {"wait": wait} if wait else {}
     change = TRY_AGAIN if wait else FAIL
     return wait if await _change(connection, change, [job], reason=text, **next_at) else LeaseLost()
 
 
 async def renew(connection: AsyncConnection, job: Job) -> bool:
+    """Returns whether the lease was still ours."""
     return bool(await _change(connection, RENEW, [job]))
 
 
@@ -156,9 +156,9 @@ def backoff(attempts: int) -> timedelta:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
 
 
-def queue_again(job: Job) -> None:
+def queue_again(job: Job, now: datetime) -> None:
     """Give a failed job, whose row the caller has locked, as many tries as its task has."""
-    job.status, job.run_at, job.finished_at = Status.QUEUED, now(), None
+    job.status, job.run_at, job.finished_at = Status.QUEUED, now, None
     job.max_tries = job.attempts + (registry[job.task].max_tries if job.task in registry else 1)
 
 
