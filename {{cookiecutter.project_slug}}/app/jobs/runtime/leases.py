@@ -36,7 +36,8 @@ class Keeper:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
-        self._has_loop_answered = True
+        self._is_loop_asked = self._is_block_logged = False
+        self._seconds = get_settings().jobs_lease_seconds / 3
         self._kept: dict[Renew, Callable[[], object]] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
@@ -59,7 +60,7 @@ class Keeper:
         settings = get_settings()
         engine = create_engine(settings.database_url, 1, settings.database_statement_seconds)
         with asyncio.Runner() as runner:
-            while not self._closing.wait(get_settings().jobs_lease_seconds / 3):
+            while not self._closing.wait(self._seconds):
                 if kept := tuple(self._kept):
                     self._watch_loop()
                     runner.run(self._renew_all(autocommit(engine), kept))
@@ -69,10 +70,7 @@ class Keeper:
         for renew in kept:
             try:
                 # A row that somebody has locked must not cost the others their leases.
-                async with (
-                    asyncio.timeout(get_settings().jobs_lease_seconds / 3),
-                    engine.connect() as connection,
-                ):
+                async with asyncio.timeout(self._seconds), engine.connect() as connection:
                     if renew in self._kept and not await renew(connection):
                         self._call(self._stop, renew)
             except Exception as error:
@@ -83,17 +81,18 @@ class Keeper:
             self._kept[renew]()
 
     def _watch_loop(self) -> None:
-        blocking = asyncio.current_task(self._loop)
-        frame = sys._current_frames().get(self._loop_thread)
-        if not self._has_loop_answered and blocking and frame:
-            *_, place = traceback.extract_stack(frame)
-            about = {"task": blocking.get_name(), "at": f"{place.filename}:{place.lineno}"}
+        if not self._is_loop_asked:
+            self._is_loop_asked = True
+            self._call(self._answer)
+        elif not self._is_block_logged and (blocking := asyncio.current_task(self._loop)):
+            self._is_block_logged = True
+            stack = traceback.extract_stack(sys._current_frames().get(self._loop_thread))
+            places = [f"{place.filename}:{place.lineno}" for place in stack[-3:]]
+            about = {"task": blocking.get_name(), "stack": places}
             logger.warning("a task blocks the event loop: declare it with def", extra=about)
-        self._has_loop_answered = False
-        self._call(self._answer)
 
     def _answer(self) -> None:
-        self._has_loop_answered = True
+        self._is_loop_asked = self._is_block_logged = False
 
     def _call(self, *call: Any) -> None:  # noqa: ANN401 - a function and its arguments
         with suppress(RuntimeError):  # the loop has ended

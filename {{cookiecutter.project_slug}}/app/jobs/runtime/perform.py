@@ -149,7 +149,7 @@ def _reason_of(error: BaseException) -> str:
     try:
         text = str(error)
     except BaseException as raised:  # a task may raise anything
-        text = f"its text could not be read: {type(raised).__name__}"
+        text = f"its text cannot be read, because of a {type(raised).__name__}"
     if isinstance(error, BaseExceptionGroup):
         text += f": {'; '.join(map(_reason_of, error.exceptions))}"
     return f"{type(error).__name__}: {text}"
