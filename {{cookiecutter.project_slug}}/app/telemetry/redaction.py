@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from functools import cached_property
 
 WORD = re.compile(r"\w+")
+TAIL = 20
 
 
 class Hidden:
@@ -21,13 +22,16 @@ class Hidden:
         return {text for argument in self._arguments.values() for text in _texts(argument)}
 
     @cached_property
-    def shapes(self) -> dict[str, list[tuple[int, int]]]:
-        """By first word: how far into a text it stands, and how long the text is."""
-        found = defaultdict(set)
+    def shapes(self) -> dict[str, list[tuple[int, int, set[str]]]]:
+        """By first word: length of the text, offset of the word, and tails; the longest first."""
+        found = defaultdict[str, dict[tuple[int, int], set[str]]](lambda: defaultdict(set))
         for text in self.texts:
             if word := WORD.search(text):
-                found[word[0]].add((len(text), word.start()))
-        return {word: sorted(shapes, reverse=True) for word, shapes in found.items()}
+                found[word[0]][len(text), word.start()].add(text[-TAIL:])
+        return {
+            word: sorted((*shape, tails) for shape, tails in shapes.items())[::-1]
+            for word, shapes in found.items()
+        }
 
 
 NOTHING = Hidden({})
@@ -48,12 +52,14 @@ def redacted(text: str) -> str:
     """One pass over the text, however many or long the values are: the event loop waits for it."""
     values, parts, end = hidden.get(), [], 0
     for word in WORD.finditer(text) if values.shapes else ():
-        for length, offset in values.shapes.get(word[0], ()):
+        for length, offset, tails in values.shapes.get(word[0], ()):
             start = word.start() - offset
             stop = start + length
+            if start < end or text[max(start, stop - TAIL) : stop] not in tails:
+                continue  # without copying a text that may be long
             # Whole words only: a value of one letter must not break others.
             is_whole = not WORD.match(text[start - 1 : start]) and not WORD.match(text, stop)
-            if end <= start and is_whole and text[start:stop] in values.texts:
+            if is_whole and text[start:stop] in values.texts:
                 parts += [text[end:start], "***"]
                 end = stop
                 break
