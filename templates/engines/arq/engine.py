@@ -31,6 +31,8 @@ REDIS_ERRORS = (RedisError, OSError)
 TIMEOUT_SECONDS = 1
 # More than what all workers run at a time and killed ones have left.
 HEAD_OF_QUEUE = 1000
+# A worker does not see what is due in the future by its own clock.
+CLOCK_DRIFT_MS = 24 * 60 * 60 * 1000
 
 
 class BrokerSettings(BaseSettings):
@@ -62,7 +64,8 @@ class ArqEngine:
                 )
                 pipe.psetex(job_key_prefix + message_id, expires_ms, message)
                 # The fraction of a millisecond keeps their order.
-                pipe.zadd(self.redis.default_queue_name, {message_id: now + position / 1000})
+                score = now - CLOCK_DRIFT_MS + position / 1000
+                pipe.zadd(self.redis.default_queue_name, {message_id: score})
             await pipe.execute()
 
     async def waiting(self) -> int:

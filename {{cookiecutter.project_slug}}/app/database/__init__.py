@@ -7,6 +7,7 @@ them alone.
 """
 
 from app.database.base import Base, Timestamp, new_id, utc_now
+from app.database.clock import FromNow
 from app.database.engines import DatabaseFull, DatabaseUnavailable
 from app.database.paging import Page, Paging, fetch_page
 from app.database.sessions import Database, check_database_url, open_database
@@ -16,6 +17,7 @@ __all__ = [
     "Database",
     "DatabaseFull",
     "DatabaseUnavailable",
+    "FromNow",
     "Page",
     "Paging",
     "Timestamp",

@@ -11,7 +11,7 @@ and executed without a session, because most of a job's cost is SQLAlchemy's.
 import random
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -19,8 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.database import Timestamp
-from app.database import utc_now as now
+from app.database import FromNow
 from app.jobs.models import OPEN, Job, Status
 from app.jobs.task import registry
 from app.settings import get_settings
@@ -29,8 +28,8 @@ MAX_BACKOFF = timedelta(minutes=10)
 MIN_PUT_OFF, MAX_PUT_OFF = timedelta(seconds=1), timedelta(seconds=10)
 MAX_ERROR_LENGTH = 1000
 
-NOW = sa.bindparam("now", callable_=now, type_=Timestamp)
-UNTIL = sa.bindparam("until", callable_=lambda: now() + get_settings().jobs_lease, type_=Timestamp)
+NOW = sa.bindparam("now", timedelta(0), type_=FromNow)
+UNTIL = sa.bindparam("lease", callable_=lambda: get_settings().jobs_lease, type_=FromNow)
 JOBS = sa.bindparam("jobs", type_=sa.Uuid, expanding=True)
 # Pairs of a job and the number of its try.
 TRIES: sa.BindParameter[Any] = sa.bindparam("tries", expanding=True)
@@ -70,7 +69,9 @@ CHANGE = (
 RENEW = CHANGE.values(lease_until=UNTIL)
 GIVE_BACK = CHANGE.values(lease_until=None, status=Status.QUEUED)
 END = CHANGE.values(lease_until=None, error=sa.bindparam("reason"))
-TRY_AGAIN = END.values(status=Status.QUEUED, run_at=sa.bindparam("at"), unknown_since=None)
+TRY_AGAIN = END.values(
+    status=Status.QUEUED, run_at=sa.bindparam("wait", type_=FromNow), unknown_since=None
+)
 # This try does not count.
 PUT_OFF = TRY_AGAIN.values(max_tries=Job.max_tries + 1, unknown_since=sa.bindparam("since"))
 FAIL = END.values(status=Status.FAILED, finished_at=NOW)
@@ -132,7 +133,7 @@ async def _fail(
     wait = until_known(job) if is_unknown else until_next_try(job)
     # No database stores a lone surrogate, and PostgreSQL no NUL.
     text = reason.encode(errors="replace").decode().replace("\0", "")[:MAX_ERROR_LENGTH]
-    values: dict[str, object] = {"at": now() + wait} if wait else {}
+    values: dict[str, object] = {"wait": wait} if wait else {}
     change = TRY_AGAIN if wait else FAIL
     if wait and is_unknown:
         change, values["since"] = PUT_OFF, job.unknown_since or job.started_at
@@ -140,6 +141,7 @@ async def _fail(
 
 
 async def renew(connection: AsyncConnection, job: Job) -> bool:
+    """Returns whether the lease was still ours."""
     return bool(await _change(connection, RENEW, [job]))
 
 
@@ -180,9 +182,9 @@ def _spread(longest: timedelta) -> timedelta:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
 
 
-def queue_again(job: Job) -> None:
+def queue_again(job: Job, now: datetime) -> None:
     """Give a failed job, whose row the caller has locked, as many tries as its task has."""
-    job.status, job.run_at, job.finished_at = Status.QUEUED, now(), None
+    job.status, job.run_at, job.finished_at = Status.QUEUED, now, None
     job.unknown_since = None
     job.max_tries = job.attempts + (registry[job.task].max_tries if job.task in registry else 1)
 

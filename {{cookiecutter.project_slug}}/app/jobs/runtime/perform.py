@@ -3,15 +3,18 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from app.database import Database, DatabaseUnavailable
-from app.jobs.models import Job
-from app.jobs.runtime import ledger
+from app.jobs.models import Job, Status
+from app.jobs.runtime import leases, ledger
 from app.jobs.runtime.threads import run_in_thread
 from app.jobs.task import Task, registry
 from app.jobs.uow import unit_of_work
@@ -23,6 +26,8 @@ logger = logging.getLogger(__name__)
 # How long to retry recording an outcome while the database is unavailable: nobody else can take
 # the job meanwhile. Engines allow a job more than this beyond the timeout of its task.
 PATIENCE = timedelta(seconds=20)
+# How long a cancelled task may take to end. Then it is left behind.
+CLEAN_UP_SECONDS = 5
 
 
 class UnknownCall(Exception):
@@ -34,9 +39,7 @@ async def perform(database: Database, job_id: uuid.UUID) -> None:
     try:
         job = await _claim(database, job_id)
         if job is None:
-            async with database.read() as session:
-                if await session.get(Job, job_id) is None:
-                    logger.warning("there is no such job", extra={"job_id": str(job_id)})
+            await _say_why_not(database, job_id)
             return
     except DatabaseUnavailable as error:
         logger.warning("a job could not be claimed, and will run later: %s", error)
@@ -75,6 +78,16 @@ async def _claim(database: Database, job_id: uuid.UUID) -> Job | None:
         raise
 
 
+async def _say_why_not(database: Database, job_id: uuid.UUID) -> None:
+    about = {"job_id": str(job_id)}
+    async with database.read() as session:
+        job = await session.get(Job, job_id)
+    if job is None:
+        logger.warning("there is no such job", extra=about)
+    elif job.status is Status.QUEUED and job.run_at > await database.read_clock():
+        logger.info("job is not due before %s: a relay sends it then", job.run_at, extra=about)
+
+
 async def _give_back(database: Database, job: Job) -> None:
     with suppress(DatabaseUnavailable):
         async with database.engine.begin() as connection:
@@ -90,7 +103,7 @@ async def _run(database: Database, job: Job, about: dict[str, object]) -> None:
         raise
     except ledger.LeaseLost:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a task may raise anything
         await _fail(database, job, error, about)
     else:
         logger.info("job succeeded", extra=about)
@@ -101,29 +114,24 @@ async def _run(database: Database, job: Job, about: dict[str, object]) -> None:
 async def _succeed(database: Database, job: Job) -> bool:
     """Returns whether other jobs may start now."""
     task, arguments = _call_of(job)
-    limits = _limits(database, job, task.timeout.total_seconds())
     if task.takes_uow:
         async with unit_of_work(database) as uow:
-            async with limits:
-                await task.function(uow, **arguments)
+            await _call(database, job, task, task.function(uow, **arguments))
             await uow.session.flush()
             [is_followed] = await ledger.succeed(await uow.session.connection(), [job])
             if isinstance(is_followed, ledger.LeaseLost):
                 raise is_followed
         return is_followed or bool(uow.jobs)
-    async with limits:
-        if task.is_async:
-            await task.function(**arguments)
-        else:
-            await run_in_thread(partial(task.function, **arguments))
+    call = partial(task.function, **arguments)
+    await _call(database, job, task, call() if task.is_async else run_in_thread(call))
     return await database.write_with_retry(ledger.succeed, job, PATIENCE)
 
 
 async def _fail(
     database: Database, job: Job, error: BaseException, about: dict[str, object]
 ) -> None:
-    tracing.record_failure(error)
-    reason = redaction.redacted(f"{type(error).__name__}: {error}")
+    reason = redaction.redacted(_reason_of(error))[: ledger.MAX_ERROR_LENGTH]
+    tracing.record_failure(error, reason)
     failure = ledger.Failure(job, reason, is_unknown=isinstance(error, UnknownCall))
     wait = await database.write_with_retry(ledger.fail, failure, PATIENCE)
     attempt = f"attempt {job.attempts} of {job.max_tries}"
@@ -136,6 +144,16 @@ async def _fail(
         logger.error("job failed at %s: %s", attempt, reason, exc_info=trace, extra=about)
 
 
+def _reason_of(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException as raised:  # a task may raise anything
+        text = f"its text cannot be read, because of a {type(raised).__name__}"
+    if isinstance(error, BaseExceptionGroup):
+        text += f": {'; '.join(map(_reason_of, error.exceptions))}"
+    return f"{type(error).__name__}: {text}"
+
+
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
     if job.task not in registry:
         raise UnknownCall("the code has no task of this name")
@@ -146,32 +164,52 @@ def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
         raise UnknownCall(f"its arguments do not fit: {error}") from None
 
 
-@asynccontextmanager
-async def _limits(database: Database, job: Job, seconds: float) -> AsyncIterator[None]:
-    """Renew the lease meanwhile. Stop the work after its timeout, or if the lease is lost."""
-    try:
-        async with asyncio.timeout(seconds) as deadline:
-            renewal = asyncio.create_task(_renew(database, job, deadline))
-            try:
-                yield
-            finally:
-                renewal.cancel()
-    except TimeoutError as error:
-        if deadline.expired():
-            raise TimeoutError(f"timed out after {seconds:g} s") from error
-        raise
-    except asyncio.CancelledError as error:
-        if (current := asyncio.current_task()) and current.cancelling():
-            raise
-        raise RuntimeError("the task cancelled itself") from error
+async def _call(
+    database: Database, job: Job, task: Task[..., ..., Any], work: Coroutine[Any, Any, object]
+) -> None:
+    """Run the function of a task. Stop it after its timeout, or if the job's lease is lost."""
+    seconds = task.timeout.total_seconds()
+    late = TimeoutError(f"timed out after {seconds:g} s")
+    running = asyncio.create_task(_outcome(work), name=job.task)
+    began = monotonic()
+    is_lost = False
 
+    async def renew(connection: AsyncConnection) -> bool:
+        nonlocal is_lost
+        if monotonic() < began + seconds + CLEAN_UP_SECONDS + get_settings().jobs_lease_seconds:
+            is_lost = not await ledger.renew(connection, job)
+        elif not is_lost:
+            # The event loop has been blocked for too long: this process may never go on.
+            is_lost = True
+            failure = ledger.Failure(job, f"{type(late).__name__}: {late}, blocks the event loop")
+            await ledger.fail(connection, [failure])
+        return not is_lost
 
-async def _renew(database: Database, job: Job, deadline: asyncio.Timeout) -> None:
-    while True:
-        await asyncio.sleep(get_settings().jobs_lease_seconds / 3)
+    with leases.keeper_of(database).keep(renew, running.cancel):
         try:
-            async with database.engine.begin() as connection:
-                if not await ledger.renew(connection, job):
-                    deadline.reschedule(0)
-        except Exception as error:
-            logger.warning("the lease of a job could not be renewed: %r", error)
+            await asyncio.wait([running], timeout=seconds)
+        finally:
+            if not running.done():
+                running.cancel()
+                await asyncio.wait([running], timeout=CLEAN_UP_SECONDS)
+    if is_lost:
+        raise ledger.LeaseLost
+    if not running.done():
+        logger.warning("a cancelled task does not end", extra={"task": job.task})
+        raise late
+    error = running.result()
+    if monotonic() - began >= seconds:
+        raise late from error
+    if isinstance(error, asyncio.CancelledError):
+        raise RuntimeError("the task cancelled itself") from error
+    if error:
+        raise error
+
+
+async def _outcome(work: Coroutine[Any, Any, object]) -> BaseException | None:
+    """Whatever a task raises must not end the event loop."""
+    try:
+        await work
+    except BaseException as error:
+        return error
+    return None
