@@ -170,8 +170,8 @@ def until_next_try(job: Job) -> timedelta | None:
 
 def until_known(job: Job) -> timedelta | None:
     """As long as it has already waited for code that knows it, within bounds."""
-    started_at = job.started_at or now()
-    waited = started_at - (job.unknown_since or started_at)
+    since = job.unknown_since or job.started_at
+    waited = job.started_at - since if job.started_at and since else timedelta(0)
     if waited.total_seconds() >= get_settings().jobs_unknown_seconds:
         return None
     return _spread(min(max(waited, MIN_PUT_OFF), MAX_PUT_OFF))
