@@ -18,7 +18,7 @@ from pydantic import Field, RedisDsn
 from pydantic_settings import BaseSettings
 from redis.exceptions import RedisError
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
 from app.jobs.runtime import in_batches, perform, run_workers
 from app.settings import Settings, get_settings, read
@@ -31,6 +31,8 @@ REDIS_ERRORS = (RedisError, OSError)
 TIMEOUT_SECONDS = 1
 # More than what all workers run at a time and killed ones have left.
 HEAD_OF_QUEUE = 1000
+# A worker does not see what is due in the future by its own clock.
+CLOCK_DRIFT_MS = 24 * 60 * 60 * 1000
 
 
 class BrokerSettings(BaseSettings):
@@ -69,7 +71,7 @@ class ArqEngine:
                 )
                 pipe.psetex(job_key_prefix + message_id, expires_ms, message)
                 # The fraction of a millisecond keeps their order.
-                pipe.zadd(queue, {message_id: now + position / 1000})
+                pipe.zadd(queue, {message_id: now - CLOCK_DRIFT_MS + position / 1000})
             await pipe.execute()
 
     async def waiting(self, queue: str) -> int:
@@ -166,6 +168,7 @@ class WorkerHealth:
 
 def work(queue: str) -> None:
     configure_logging(get_settings())
+    asyncio.run(check_database_url())
     # The service logs jobs itself, and arq warns of messages that are not missed.
     logging.getLogger("arq").setLevel(logging.ERROR)
     asyncio.run(serve(queue))

@@ -12,14 +12,14 @@ from typing import Any
 
 from amqp.exceptions import ChannelError
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
 from app.jobs.runtime import in_batches, perform, run_workers
 from app.jobs.task import DEFAULT_QUEUE
@@ -144,6 +144,10 @@ def log_like_the_service(**_: object) -> None:
         logging.getLogger(repeating).setLevel(logging.WARNING)
 
 
+def check_before_the_fork(**_: object) -> None:
+    asyncio.run(check_database_url())
+
+
 celery = Celery(
     "{{ cookiecutter.project_slug }}",
     broker=read(BrokerSettings).broker_url,
@@ -156,6 +160,7 @@ celery = Celery(
 )
 process = WorkerProcess()
 setup_logging.connect(log_like_the_service)
+worker_init.connect(check_before_the_fork)
 worker_process_init.connect(process.start)
 worker_process_shutdown.connect(process.stop)
 

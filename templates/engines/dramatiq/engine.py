@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
 from app.jobs.runtime import in_batches, perform, run_workers
 from app.jobs.task import DEFAULT_QUEUE
@@ -174,6 +174,7 @@ async def connect(database: Database) -> AsyncIterator[DramatiqEngine]:
 
 def work(queue: str) -> None:
     configure_logging(get_settings())
+    asyncio.run(check_database_url())
     # The service logs jobs itself.
     logging.getLogger("dramatiq").setLevel(logging.WARNING)
     # Not an Event: its set() in a signal handler can deadlock with its wait().

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
 from app.jobs.runtime import in_batches, perform, run_workers
 from app.settings import Settings, get_settings, read
@@ -131,6 +131,7 @@ class PatientWorker(SimpleWorker):
 def work(queue: str) -> None:
     """Run one job at a time, until a signal."""
     configure_logging(get_settings())
+    asyncio.run(check_database_url())
     # The service logs jobs itself. RQ sets a level for the logger of its worker.
     for repeating in ("rq", "rq.worker"):
         logging.getLogger(repeating).setLevel(logging.WARNING)

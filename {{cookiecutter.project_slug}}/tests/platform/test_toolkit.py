@@ -25,7 +25,7 @@ from app.jobs import (
     task,
     unit_of_work,
 )
-from app.jobs.runtime import Relay, ledger, perform
+from app.jobs.runtime import QueueFull, Relay, ledger, perform
 from app.users.models import AuditEntry
 from tests.platform.data import add_job, ago, reread
 from tests.support.environment import Environ
@@ -353,7 +353,7 @@ class FullEngine(FakeEngine):
 
     async def send(self, jobs: Sequence[Job]) -> None:
         if jobs[0].queue == "slow":
-            await asyncio.Event().wait()
+            raise QueueFull
         await super().send(jobs)
 
 
