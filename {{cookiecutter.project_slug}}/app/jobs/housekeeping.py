@@ -2,11 +2,12 @@
 
 import logging
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, case, delete, select
 from sqlalchemy.orm import aliased
 
+from app.database import utc_now
 from app.jobs import Job, Status, UnitOfWork, task
 from app.settings import get_settings
 
@@ -20,8 +21,7 @@ async def prune_jobs(uow: UnitOfWork) -> None:
     """One batch per job: a short transaction does not keep others from writing."""
     follower = aliased(Job)
     is_followed = select(follower.id).where(follower.after_id == Job.id).exists()
-    is_old = _is_old(uow.now())
-    old = select(Job.id).where(is_old, ~is_followed).order_by(Job.finished_at).limit(BATCH)
+    old = select(Job.id).where(_is_old(), ~is_followed).order_by(Job.finished_at).limit(BATCH)
     chosen = old.with_for_update(skip_locked=True).cte("old")
     pruned = delete(Job).where(Job.id.in_(select(chosen.c.id))).returning(Job.status)
     if found := Counter((await uow.session.scalars(pruned)).all()):
@@ -30,9 +30,9 @@ async def prune_jobs(uow: UnitOfWork) -> None:
         uow.enqueue(prune_jobs)
 
 
-def _is_old(now: datetime) -> ColumnElement[bool]:
-    succeeded_by = now - timedelta(days=get_settings().jobs_retention_days)
-    failed_by = now - timedelta(days=get_settings().jobs_failed_retention_days)
+def _is_old() -> ColumnElement[bool]:
+    succeeded_by = utc_now() - timedelta(days=get_settings().jobs_retention_days)
+    failed_by = utc_now() - timedelta(days=get_settings().jobs_failed_retention_days)
     has_failed = Job.status == Status.FAILED
     end_of_retention = case((has_failed, failed_by), else_=succeeded_by)
     # The first condition is the one that an index supports.

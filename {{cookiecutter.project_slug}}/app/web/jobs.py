@@ -55,5 +55,5 @@ async def retry_job(uow: Uow, job_id: JobId) -> Job:
         raise NotFound("There is no such job.")
     if job.status is not Status.FAILED:
         raise Conflict(f"Only a failed job can be retried. This one is {job.status}.")
-    ledger.queue_again(job, uow.now())
+    ledger.queue_again(job)
     return job

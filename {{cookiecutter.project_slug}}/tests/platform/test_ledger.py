@@ -194,7 +194,7 @@ async def test_a_follower_of_a_failed_job_waits_for_its_retry(database: Database
     assert await claim(database, follower) is None
     assert (await reread(database, follower)).status is Status.QUEUED
     async with database.write.begin() as session:
-        ledger.queue_again(await session.get_one(Job, first.id), utc_now())
+        ledger.queue_again(await session.get_one(Job, first.id))
     again = await claim(database, first)
     assert again is not None
     await succeed(database, again)

@@ -11,7 +11,7 @@ and executed without a session, because most of a job's cost is SQLAlchemy's.
 import random
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.database import FromNow
+from app.database import FromNow, utc_now
 from app.jobs.models import OPEN, Job, Status
 from app.jobs.task import registry
 from app.settings import get_settings
@@ -156,9 +156,9 @@ def backoff(attempts: int) -> timedelta:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
 
 
-def queue_again(job: Job, now: datetime) -> None:
+def queue_again(job: Job) -> None:
     """Give a failed job, whose row the caller has locked, as many tries as its task has."""
-    job.status, job.run_at, job.finished_at = Status.QUEUED, now, None
+    job.status, job.run_at, job.finished_at = Status.QUEUED, utc_now(), None
     job.max_tries = job.attempts + (registry[job.task].max_tries if job.task in registry else 1)
 
 

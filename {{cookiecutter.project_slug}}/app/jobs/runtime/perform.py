@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import Database, DatabaseUnavailable
+from app.database import Database, DatabaseUnavailable, utc_now
 from app.jobs.models import Job, Status
 from app.jobs.runtime import leases, ledger
 from app.jobs.runtime.threads import run_in_thread
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 # the job meanwhile. Engines allow a job more than this beyond the timeout of its task.
 PATIENCE = timedelta(seconds=20)
 # How long a cancelled task may take to end. Then it is left behind.
-CLEAN_UP_SECONDS = 5
+CLEAN_UP_SECONDS = 8
 
 
 class Unrunnable(Exception):
@@ -83,9 +83,10 @@ async def _say_why_not(database: Database, job_id: uuid.UUID) -> None:
     about = {"job_id": str(job_id)}
     async with database.read() as session:
         job = await session.get(Job, job_id)
+    await database.read_clock()
     if job is None:
         logger.warning("there is no such job", extra=about)
-    elif job.status is Status.QUEUED and job.run_at > await database.read_clock():
+    elif job.status is Status.QUEUED and job.run_at > utc_now():
         logger.info("job is not due before %s: a relay sends it then", job.run_at, extra=about)
 
 
@@ -186,7 +187,7 @@ async def _call(
         elif not is_lost:
             # The event loop has been blocked for too long: this process may never go on.
             is_lost = True
-            failure = ledger.Failure(job, f"{type(late).__name__}: {late}, blocks the event loop")
+            failure = ledger.Failure(job, f"TimeoutError: {late}: the event loop is blocked")
             await ledger.fail(connection, [failure])
         return not is_lost
 
