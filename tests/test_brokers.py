@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from brokers.proxy import address_of
 from checks import UV, environment
 from ports import free_port
 from servers import find_redis_server
@@ -117,6 +118,7 @@ def test_an_engine_takes_every_url_and_trusts_no_unknown_certificate(
     project = render(sources, {"engine": engine, "database": "sqlite"}, tmp_path)
     subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
     reaches_redis_at_every_url_that_it_trusts(project, tmp_path)
+    follows_a_moved_address(project, tmp_path)
     if engine in WITH_RABBITMQ:
         verifies_certificates_of_rabbitmq(project, tmp_path)
 
@@ -150,6 +152,62 @@ def reaches_redis_at_every_url_that_it_trusts(project: Path, folder: Path) -> No
         assert len(str(answers[url]).splitlines()) == 1
         assert reason in str(answers[url])
     assert {url: found_in(answers[url], expected[url]) for url in expected} == expected
+
+
+def follows_a_moved_address(project: Path, folder: Path) -> None:
+    """In a planned failover, the old server stays up as a replica and refuses to write."""
+    with ExitStack() as stack:
+        old, new = (stack.enter_context(plain_redis(project, folder)) for _ in range(2))
+        address = stack.enter_context(address_of(old))
+        sender = stack.enter_context(
+            subprocess.Popen(
+                [UV, "run", "--quiet", "python", ROOT / "tests" / "brokers" / "send.py"],
+                cwd=project,
+                env=environment(
+                    PYTHONPATH=str(project), REDIS_URL=f"redis://127.0.0.1:{address.port}"
+                ),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        assert send(sender) == "sent"
+        address.target = new
+        with socket.create_connection(("127.0.0.1", old)) as connection:
+            connection.sendall(f"REPLICAOF 127.0.0.1 {new}\r\n".encode())
+            assert connection.recv(100) == b"+OK\r\n"
+        answers = [send(sender) for _ in range(5)]
+        sender.communicate()
+    assert answers[-1] == "sent", answers
+
+
+def send(sender: subprocess.Popen[str]) -> str:
+    assert sender.stdin and sender.stdout
+    sender.stdin.write("\n")
+    sender.stdin.flush()
+    return sender.stdout.readline().strip()
+
+
+@contextmanager
+def plain_redis(project: Path, folder: Path) -> Iterator[int]:
+    port = free_port()
+    command = [find_redis_server(project), "--port", str(port), "--save", "", "--dir", folder]
+    with subprocess.Popen([*command, "--bind", "127.0.0.1"]) as server:
+        try:
+            given_up_at = time.monotonic() + PATIENCE_SECONDS
+            while not is_listening(port):
+                assert server.poll() is None, "Redis does not start"
+                assert time.monotonic() < given_up_at
+                time.sleep(0.01)
+            yield port
+        finally:
+            server.terminate()
+
+
+def is_listening(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def found_in(answer: int | str, expected: int | str) -> int | str:
