@@ -92,7 +92,7 @@ def started(project: Project) -> Iterator[None]:
 def runs_jobs(project: Project) -> None:
     project.register("ada")
     until("the jobs to succeed", lambda: project.count("/jobs?status=succeeded") == 2)
-    assert project.compose("exec", "mail", "ls", "/data/new").split() != []
+    assert project.compose("exec", "mail", "ls", "/data/mails/new").split() != []
 
 
 def rebuilds_only_the_layer_of_the_code(project: Project) -> None:

@@ -73,7 +73,7 @@ def read_dockerfile(project: Path) -> tuple[Stage, Stage]:
         if instruction == "FROM":
             stages.append(Stage())
         stages[-1].steps.append((instruction, words.strip()))
-    _, build, final = stages
+    *_, build, final = stages
     return build, final
 
 

@@ -63,7 +63,7 @@ class Docker:
     def call(self, *command: str, within: str = "/") -> subprocess.CompletedProcess[str]:
         """Runs a command beside the engine. `within` is a folder there."""
         enter = ["nsenter", f"--target={self.pid}", *NAMESPACES, "--root", "--wd"]
-        clean = ["env", "-i", f"PATH={PATH}", "HOME=/root", f"--chdir={within}"]
+        clean = ["env", "-i", f"--chdir={within}", f"PATH={PATH}", "HOME=/root"]
         return subprocess.run(
             [*enter, *clean, *command],
             stdout=subprocess.PIPE,
