@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.settings import Settings
 from app.telemetry.log import bound, request_id
+from app.telemetry.tracing import is_refresh
 from app.web.problems import ProblemResponse, problem
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,8 @@ class RequestLog:
                 seconds = perf_counter() - started
                 self._observe(scope, message["status"], seconds)
                 about = {"status": message["status"], "ms": round(seconds * 1000, 1)}
-                logger.info("%s %s", scope["method"], scope["path"], extra=about)
+                level = logging.DEBUG if is_refresh(scope) else logging.INFO
+                logger.log(level, "%s %s", scope["method"], scope["path"], extra=about)
             elif refusal:
                 message = {**message, "body": refusal.body}
             await send(message)
