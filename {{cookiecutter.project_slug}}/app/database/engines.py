@@ -59,6 +59,7 @@ def create_engine(
         limits["command_timeout"] = statement_seconds + CONNECT_SECONDS
         limits["server_settings"] = {"statement_timeout": f"{statement_seconds * 1000:.0f}"}
     engine = _create(url, pool_size, connect_args=limits)
+    event.listen(engine.sync_engine, "connect", _prepare_postgresql)
     _ping_after_idleness(engine.sync_engine)
     return engine
 
@@ -92,6 +93,14 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _prepare_postgresql(connection: DBAPIConnection, _: object) -> None:
+    # It would compile a query over many jobs for seconds, which runs for a tenth of one.
+    cursor = connection.cursor()
+    cursor.execute("SET jit = off")
+    cursor.close()
+    connection.commit()
 
 
 def _begin_write_on_sqlite(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database, DatabaseUnavailable, utc_now
 from app.jobs import Job, Status, registry
-from app.jobs.metrics import IS_DUE, SINCE
+from app.jobs.metrics import SINCE
 from app.jobs.models import NOT_SUCCEEDED, Schedule
 from app.jobs.task import all_queues
 
@@ -35,27 +35,21 @@ VARIABLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|
 KIND_LENGTH = 200
 
 ACTIVE = (
-    sa.select(
-        *(Job.task, Job.queue, Job.status),
-        sa.case((IS_DUE, 1)).label("due"),
-        SINCE.label("since"),
-    )
+    sa.select(Job.task, Job.queue, Job.status, SINCE.label("since"))
     # The second condition is implied, but leads SQLite to the small index.
     .where(Job.status.in_([Status.QUEUED, Status.RUNNING]), NOT_SUCCEEDED)
-    .order_by(Job.created_at)
     .limit(MAX_COUNT)
     .subquery()
 )
 TALLY = sa.select(
     *(ACTIVE.c.task, ACTIVE.c.queue, ACTIVE.c.status),
     sa.func.count().label("jobs"),
-    sa.func.count(ACTIVE.c.due).label("due"),
+    sa.func.count(ACTIVE.c.since).label("due"),
     sa.func.min(ACTIVE.c.since).label("since"),
 ).group_by(ACTIVE.c.task, ACTIVE.c.queue, ACTIVE.c.status)
 IS_FAILED = (Job.status == Status.FAILED) & NOT_SUCCEEDED
-FAILED = sa.select(Job.task).where(IS_FAILED).order_by(Job.created_at.desc())
-COUNTED = FAILED.limit(MAX_COUNT).subquery()
-FAILED_TALLY = sa.select(COUNTED.c.task, sa.func.count().label("jobs")).group_by(COUNTED.c.task)
+FAILED = sa.select(Job.task).where(IS_FAILED).limit(MAX_COUNT).subquery()
+FAILED_TALLY = sa.select(FAILED.c.task, sa.func.count().label("jobs")).group_by(FAILED.c.task)
 FAILURES = (
     sa.select(Job.id, Job.task, Job.error, Job.finished_at)
     .where(IS_FAILED)
