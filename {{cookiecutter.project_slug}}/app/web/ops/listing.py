@@ -23,7 +23,7 @@ WITHOUT_RESULT = defer(Job.result, raiseload=True)
 
 # A form sends an empty text for any.
 OrEmpty = BeforeValidator(lambda value: value or None)
-Name = Annotated[str | None, OrEmpty, Field(pattern=r"^[\w-]+$")]
+Name = Annotated[Annotated[str, Field(pattern=r"^[\w-]+$")] | None, OrEmpty]
 
 
 class Filter(BaseModel):
