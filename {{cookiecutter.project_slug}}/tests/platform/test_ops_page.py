@@ -91,6 +91,7 @@ async def test_failures_are_grouped_by_task_and_kind_of_error(
     assert "write_audit_log 1 7 h ago Bang" in page
 
 
+@pytest.mark.slow
 async def test_the_overview_is_read_once_for_all_who_look_at_it(
     client: httpx.AsyncClient, database: Database, app: FastAPI
 ) -> None:
@@ -107,6 +108,7 @@ async def test_the_overview_is_read_once_for_all_who_look_at_it(
     assert len(statements) == len(set(statements)) > 0
 
 
+@pytest.mark.slow
 async def test_a_database_that_does_not_answer_in_time_is_an_outage(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, app: FastAPI, database: Database
 ) -> None:
@@ -116,6 +118,7 @@ async def test_a_database_that_does_not_answer_in_time_is_an_outage(
         await app.state.board.look(database)
 
 
+@pytest.mark.slow
 async def test_more_jobs_than_are_counted_are_said_to_be(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +128,7 @@ async def test_more_jobs_than_are_counted_are_said_to_be(
     assert "There may be more jobs" in await seen(client)
 
 
+@pytest.mark.slow
 async def test_a_list_has_filters_in_its_address(
     client: httpx.AsyncClient, database: Database
 ) -> None:
@@ -146,12 +150,9 @@ async def test_a_list_has_filters_in_its_address(
         assert {*listed(page)} == {str(jobs[name].id) for name in wanted}, query
 
 
-@pytest.mark.parametrize("query", ["", "status=failed", "queue=odd"])
+@pytest.mark.slow
 async def test_older_leads_through_all_jobs_without_gap_or_double(
-    client: httpx.AsyncClient,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    query: str,
+    client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "PAGE", 3)
     monkeypatch.setattr(listing, "WINDOW", 4)
@@ -160,18 +161,20 @@ async def test_older_leads_through_all_jobs_without_gap_or_double(
         await add_failed(database, created_at=at, queue="odd" if number % 5 else "even")
         for number, at in enumerate(moments)
     ]
-    found: list[str] = []
-    path: str | None = f"/ops/jobs?{query}"
-    while path:
-        page = (await client.get(path)).text
-        found += listed(page)
-        link = re.search(r'href="([^"]*)" rel="next"', page)
-        path = link[1].replace("&amp;", "&") if link else None
-    wanted = [job for job in jobs if "queue" not in query or job.queue == "odd"]
-    ordered = sorted(wanted, key=lambda job: (job.created_at, job.id), reverse=True)
-    assert found == [str(job.id) for job in ordered]
+    jobs.sort(key=lambda job: (job.created_at, job.id), reverse=True)
+    odd = [job for job in jobs if job.queue == "odd"]
+    for query, wanted in {"": jobs, "status=failed": jobs, "queue=odd": odd}.items():
+        found: list[str] = []
+        path: str | None = f"/ops/jobs?{query}"
+        while path:
+            page = (await client.get(path)).text
+            found += listed(page)
+            link = re.search(r'href="([^"]*)" rel="next"', page)
+            path = link[1].replace("&amp;", "&") if link else None
+        assert found == [str(job.id) for job in wanted], query
 
 
+@pytest.mark.slow
 async def test_a_page_that_begins_at_a_deleted_job_says_so(client: httpx.AsyncClient) -> None:
     response = await client.get(f"/ops/jobs?before={new_id()}")
     assert response.status_code == 404
@@ -269,6 +272,7 @@ async def test_a_job_is_retried_once(client: httpx.AsyncClient, database: Databa
     assert await press(client, f"jobs/{job.id}/retry") == "nothing 0"
 
 
+@pytest.mark.slow
 async def test_a_job_is_not_retried_beside_another_of_its_key(
     client: httpx.AsyncClient, database: Database
 ) -> None:
@@ -292,6 +296,7 @@ async def test_a_queued_job_is_cancelled_and_a_running_one_is_asked_to_stop(
     assert "It is asked to stop" in await seen(client, f"/jobs/{running.id}")
 
 
+@pytest.mark.slow
 async def test_a_delayed_job_is_run_now_and_a_claimed_one_is_left_alone(
     client: httpx.AsyncClient, database: Database
 ) -> None:
@@ -324,6 +329,7 @@ async def test_all_failed_jobs_of_a_task_are_retried_in_slices(
     assert await press(client, "tasks/write_audit_log/retry") == "nothing 0"
 
 
+@pytest.mark.slow
 async def test_a_click_does_not_take_long_and_says_that_there_is_more(
     client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,6 +361,7 @@ async def test_a_schedule_is_run_now_unless_its_last_run_is_in_progress(
     assert schedule.next_at <= utc_now()
 
 
+@pytest.mark.slow
 async def test_each_action_is_logged_with_the_id_of_its_request(
     client: httpx.AsyncClient, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -366,6 +373,7 @@ async def test_each_action_is_logged_with_the_id_of_its_request(
     assert vars(record)["job"] == str(job.id)
 
 
+@pytest.mark.slow
 async def test_the_refresh_of_an_open_page_is_not_logged(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -377,6 +385,7 @@ async def test_the_refresh_of_an_open_page_is_not_logged(
     assert [record.getMessage() for record in caplog.records] == ["GET /jobs", "GET /ops"]
 
 
+@pytest.mark.slow
 async def test_links_lead_below_the_path_of_a_proxy(
     client: httpx.AsyncClient, app: FastAPI, database: Database
 ) -> None:
@@ -391,9 +400,6 @@ async def test_links_lead_below_the_path_of_a_proxy(
     assert response.headers["location"].startswith(f"/shop/ops/jobs/{job.id}?")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0.0 s"), (59, "59 s"), (60, "1 min"), (3725, "1 h 2 min"), (90_000, "1 d 1 h")],
-)
-def test_a_duration_has_at_most_two_units(seconds: float, text: str) -> None:
-    assert html.age(timedelta(seconds=seconds)) == text
+def test_a_duration_has_at_most_two_units() -> None:
+    texts = {0: "0.0 s", 59: "59 s", 60: "1 min", 3725: "1 h 2 min", 90_000: "1 d 1 h"}
+    assert {seconds: html.age(timedelta(seconds=seconds)) for seconds in texts} == texts
