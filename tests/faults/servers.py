@@ -11,7 +11,9 @@ from checks import UV, environment
 
 # A property of a test that passed but left something out. Its value says what and why.
 LEFT_OUT = "left out"
-INSTALL = {name: f"apt-get install {name}" for name in ("redis-server", "rabbitmq-server")}
+INSTALL = {
+    name: f"apt-get install {name}" for name in ("redis-server", "rabbitmq-server", "chromium")
+}
 
 
 def leave_out(server: str) -> NoReturn:

@@ -1,12 +1,13 @@
 """Fills the database: an hour of finished jobs, failures, and jobs in every other state.
 
 python -m app.shop.seed [FAILURES] [WAITING]
+python -m app.shop.seed one_failure
 """
 
 import asyncio
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -37,9 +38,9 @@ def ended(job: Job, minutes: float, status: Status, **values: Any) -> Job:
     return job
 
 
-def failed(minutes: float) -> Job:
+def failed(minutes: float, error: str | None = None) -> Job:
     order = uuid4()
-    error = random.choices(ERRORS, (6, 3, 1))[0].format(order)
+    error = error or random.choices(ERRORS, (6, 3, 1))[0].format(order)
     job = ended(charge_card.job(order, "4111"), minutes, Status.FAILED, attempts=1, error=error)
     begun = str(job.started_at)
     job.failures = [{"attempt": 1, "started_at": begun, "error": error}]
@@ -67,7 +68,9 @@ def history(failures: int, waiting: int) -> Iterator[Base]:
     digest = ended(send_digest.job(), 55, Status.SUCCEEDED)
     next_at = next_after(str(send_digest.rule), utc_now())
     yield digest
-    yield Schedule(task="send_digest", rule=str(send_digest.rule), next_at=next_at, job_id=digest.id)
+    yield Schedule(
+        task="send_digest", rule=str(send_digest.rule), next_at=next_at, job_id=digest.id
+    )
     running = render_report.job(2025)
     running.status, running.attempts, running.started_at = Status.RUNNING, 1, utc_now()
     running.started_at -= timedelta(minutes=3)
@@ -76,13 +79,17 @@ def history(failures: int, waiting: int) -> Iterator[Base]:
     yield running
 
 
-async def main(failures: int = 37, waiting: int = 4) -> None:
-    random.seed(1)
+async def store(rows: Iterable[Base]) -> None:
     await migrate()
-    async with open_database(get_settings().database_url) as database:
-        async with database.write.begin() as session:
-            session.add_all(history(failures, waiting))
+    url = get_settings().database_url
+    async with open_database(url) as database, database.write.begin() as session:
+        session.add_all(rows)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:])))
+    if sys.argv[1:] == ["one_failure"]:
+        asyncio.run(store([failed(0, "ValueError: it has just failed")]))
+    else:
+        random.seed(1)
+        failures, waiting = map(int, sys.argv[1:] or (37, 4))
+        asyncio.run(store(history(failures, waiting)))
