@@ -9,8 +9,8 @@ import shop
 from checks import UV
 from servers import leave_out
 
-# In each of three forms: 10 places, looked at twice. Then the actions, the attacks and the rest.
-CHECKS = 3 * 10 * 2 + 26
+# In each of three forms: 11 places, each for axe and for its width. Then actions and attacks.
+CHECKS = 3 * 11 * 2 + 25
 
 
 @pytest.mark.long

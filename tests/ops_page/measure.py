@@ -115,9 +115,8 @@ async def measure(jobs: int = 1_000_000, failed: int = 100_000, waiting: int = 5
             deep = (f"?status=failed&before={job}", f"?before={job}", "?status=running")
             for path in (*lists, *rare, *deep, f"/{job}"):
                 times = [await timed(client, f"/ops/jobs{path}") for _ in range(6)]
-                print(
-                    f"  /ops/jobs{path}: first {times[0]:.0f}, then {statistics.median(times[1:]):.0f}"
-                )
+                then = statistics.median(times[1:])
+                print(f"  /ops/jobs{path}: first {times[0]:.0f}, then {then:.0f}")
             times = [await timed(client, "/metrics") for _ in range(4)]
             print(f"  /metrics: {' '.join(f'{each:.0f}' for each in times)}")
             before = own_cpu(), await server_cpu(database)
