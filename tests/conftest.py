@@ -10,8 +10,6 @@ import pytest
 from servers import LEFT_OUT
 from template import copy_sources, memoise_jinja
 
-# These files become part of a project.
-collect_ignore = ["domain"]
 
 memoise_jinja()
 

@@ -13,7 +13,7 @@ from postgres import PostgreSQL
 from template import CHOICES, render
 
 # What the copies of app/users and tests/users become.
-ADAPTED = Path(__file__).parent / "domain"
+ADAPTED = Path(__file__).parents[1] / "docs" / "example"
 # After each of these lines comes another, for the new domain. `make fmt` sorts the imports.
 REGISTERED = {
     "app/main.py": {

@@ -105,7 +105,7 @@ class SharedBroker(Broker):
 
     def empty(self) -> None:
         with Redis.from_url(self.url) as client:
-            client.delete(self._queue)
+            client.delete(*client.scan_iter(f"*{self._queue}*"))
 
     freeze = start
     thaw = stop

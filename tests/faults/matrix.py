@@ -36,6 +36,14 @@ on_every_broker = on([answers for answers in ON_FIRST_DATABASE if has_broker(ans
 on_every_engine_by_turns = on(BY_TURNS)
 on_every_broker_by_turns = on([answers for answers in BY_TURNS if has_broker(answers)])
 on_postgresql = on([answers for answers in EVERYWHERE if answers["database"] == "postgresql"])
+# For faults of the clocks: in the web process, on its event loop, and in processes of a pool.
+on_postgresql_by_kind = on(
+    [
+        answers
+        for answers in EVERYWHERE
+        if answers["database"] == "postgresql" and answers["engine"] in ENGINES[:3]
+    ]
+)
 on_sqlite = on([answers for answers in EVERYWHERE if answers["database"] == "sqlite"])
 NO_BROKER = "this engine has no broker"
 

@@ -1,4 +1,4 @@
-"""A private PostgreSQL that tests stop and restart."""
+"""Private PostgreSQL servers that tests stop, restart and replace."""
 
 import os
 import signal
@@ -19,26 +19,41 @@ from tests.support.database import private_server
 with private_server(Path(sys.argv[1]), make_url(sys.argv[2])) as server:
     print(server.pid, flush=True); sys.stdin.read()
 """
+HOLD_STANDBY = """
+import subprocess, sys; from pathlib import Path; from sqlalchemy import make_url
+from tests.support.database import identity, private_server, programs
+primary = make_url(sys.argv[3]).render_as_string(hide_password=False)
+backup = [programs() / "pg_basebackup", "--pgdata", sys.argv[1], "--dbname", primary]
+subprocess.run([*backup, "--write-recovery-conf", "--checkpoint=fast"], check=True, **identity())
+with private_server(Path(sys.argv[1]), make_url(sys.argv[2])) as server:
+    print(server.pid, flush=True); sys.stdin.read()
+"""
 EXECUTE = """
 import sys; from sqlalchemy import make_url; from tests.support.database import execute
 execute(make_url(sys.argv[1]), sys.argv[2])
 """
 
 
-def execute(service: Service, statement: str) -> None:
+def execute(service: Service, statement: str, url: str = "") -> None:
     """Executes it in the database of the service, without the service."""
-    url = service.environment["DATABASE_URL"]
+    url = url or service.environment["DATABASE_URL"]
     command = [UV, "run", "python", "-c", EXECUTE, url, statement]
     subprocess.run(command, cwd=service.project, env=service.environment, check=True)
 
 
 class PostgreSQL:
-    def __init__(self, project: Path, environment: dict[str, str]) -> None:
+    """A server, or a standby that streams from a primary."""
+
+    def __init__(
+        self, project: Path, environment: dict[str, str], primary: "PostgreSQL | None" = None
+    ) -> None:
+        self._primary = primary
         # Not in the directory of pytest, which the user of PostgreSQL cannot enter.
         self._directory = tempfile.TemporaryDirectory()
         self._project = project
         self._environment = environment
-        self.url = f"postgresql+asyncpg://app@127.0.0.1:{free_port()}/app"
+        self.port = free_port()
+        self.url = f"postgresql://app@127.0.0.1:{self.port}/app"
 
     def start(self) -> None:
         until("PostgreSQL", 60, self._starts)
@@ -46,8 +61,13 @@ class PostgreSQL:
     def _starts(self) -> bool:
         # It may have to wait until the last process of a killed server has ended.
         data = str(Path(self._directory.name) / "data")
+        script = [HOLD_SERVER, data, self.url]
+        if self._primary:
+            # The user of PostgreSQL may write only there.
+            data = str(Path(self._primary._directory.name) / "standby")
+            script = [HOLD_STANDBY, data, self.url, self._primary.url]
         self._holder = subprocess.Popen(
-            [UV, "run", "python", "-c", HOLD_SERVER, data, self.url],
+            [UV, "run", "python", "-c", *script],
             cwd=self._project,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -65,6 +85,7 @@ class PostgreSQL:
         self._holder.communicate()
 
     def remove(self) -> None:
+        self.stop(signal.SIGINT)
         self._directory.cleanup()
 
 
@@ -77,5 +98,4 @@ class ServiceOnPostgreSQL(Service):
     def stop(self) -> None:
         for process in self.processes:
             process.stop()
-        self.postgres.stop(signal.SIGINT)
         self.postgres.remove()

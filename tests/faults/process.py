@@ -50,15 +50,19 @@ class Process:
         self._directory = directory
         # Not a copy: changes of the caller apply from the next start.
         self._environment = environment
-        self._own_environment = own
+        self.own_environment = own
         self._process: subprocess.Popen[bytes] | None = None
+
+    def set(self, **own: str) -> None:
+        """Sets environment variables of this process, from its next start."""
+        self._own_environment |= own
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 ["sh", "-c", f"exec {self._command}"],
                 cwd=self._environment["PWD"],
-                env=self._environment | self._own_environment,
+                env=self._environment | self.own_environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -28,7 +28,7 @@ FILL = (
 MAKE_ROOM = ("DROP TRIGGER no_room ON jobs",)
 
 
-def check_recovery(storm: Storm, cell: Recorder, *allowed: int) -> None:
+def check_recovery(storm: Storm, cell: Recorder, *allowed: int, more: str = "") -> None:
     """After the storm: clients got a clear status, and every job of a response has succeeded."""
     took = storm.wait_until_over(RECOVERY_SECONDS)
     assert set(storm.statuses) <= {201, *allowed}
@@ -41,6 +41,7 @@ def check_recovery(storm: Storm, cell: Recorder, *allowed: int) -> None:
         storm.restarted(),
         f"{tracebacks} tracebacks in the logs",
         f"all jobs had succeeded {took:.1f} s after the fault",
+        *filter(None, [more]),
     )
 
 

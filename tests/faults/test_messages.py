@@ -39,33 +39,6 @@ def test_garbage_on_the_queue(service: Service, cell: Recorder) -> None:
 
 
 @fault(
-    "A deploy removes a task that has waiting jobs, and changes the arguments of another one",
-    promise="these jobs fail at their first attempt with a reason; the others run",
-)
-@on_every_engine
-@pytest.mark.slow
-def test_jobs_that_no_longer_fit(service: Service, cell: Recorder) -> None:
-    removed = service.enqueue(2, task="removed", delay=10)
-    reshaped = service.enqueue(2, task="reshaped", first=2, delay=10)
-    service.enqueue(HEALTHY, 0.05, first=4, delay=10)
-    for process in {*service.webs, *service.workers}:
-        process.stop()
-    service.environment["PROBE_RELEASE"] = "next"
-    service.start()
-    until("all jobs to end", 300, service.all_ended)
-    audit = audited(service, 4 + HEALTHY)
-    assert audit.succeeded == HEALTHY
-    for job in removed:
-        assert service.read(job)["error"] == "Unrunnable: the code has no task of this name"
-    for job in reshaped:
-        misfit = "Unrunnable: its arguments do not fit: reason: Field required"
-        assert service.read(job)["error"] == misfit
-    assert {service.read(job)["attempts"] for job in removed + reshaped} == {1}
-    assert service.worker.logged("job failed") == 4
-    cell(audit, "each failure was logged once")
-
-
-@fault(
     "Each of ten jobs is delivered 50 times at once, by two API processes to two workers",
     promise="each job runs once",
 )

@@ -19,3 +19,7 @@ class NotFound(AppError):
 
 class Conflict(AppError):
     status = HTTPStatus.CONFLICT
+
+
+class Unprocessable(AppError):
+    status = HTTPStatus.UNPROCESSABLE_ENTITY

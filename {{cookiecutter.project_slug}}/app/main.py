@@ -1,16 +1,19 @@
 """The web process: what it opens at the start, and what its application is made of."""
 
+import asyncio
 import logging
+import signal
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TypedDict
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.database.migrations import migrate
 from app.engine import connect
 from app.jobs.runtime import Engine, Relay
@@ -46,9 +49,26 @@ class State(TypedDict):
     relay: Relay
 
 
+def drain_on_sigterm(app: FastAPI, seconds: float) -> None:
+    """Serve for a moment longer, but not as ready, and close each connection after a response.
+
+    A server that stops at once cuts the requests that are on their way.
+    """
+    loop, stop = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    if not callable(stop):  # as the handler of a server is
+        return
+
+    def drain(number: int, frame: FrameType | None) -> None:
+        app.state.is_draining = True
+        loop.call_soon_threadsafe(lambda: loop.call_later(seconds, stop, number, frame))
+
+    signal.signal(signal.SIGTERM, drain)
+
+
 @asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+async def lifespan(app: FastAPI) -> AsyncIterator[State]:
     settings = get_settings()
+    await check_database_url()
     if settings.environment == "development":
         await migrate()
         for name in sorted({"API_TOKEN", "OPS_TOKEN"} - settings.secrets.keys()):
@@ -58,6 +78,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         connect(database) as engine,
         Relay(database, engine).running() as relay,
     ):
+        drain_on_sigterm(app, settings.stop_delay_seconds)
         yield {"database": database, "engine": engine, "relay": relay}
 
 
@@ -80,6 +101,7 @@ def create_app() -> FastAPI:
     )
     app.state.metrics = Metrics(registry)
     app.state.board = Board()
+    app.state.is_draining = False
     add_middleware(app, settings)
     add_error_handlers(app)
     app.include_router(users)

@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import parse_qsl, quote, unquote
 
 from pydantic import (
     BeforeValidator,
@@ -20,16 +23,27 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 Kind = TypeVar("Kind", bound=BaseSettings)
 Item = TypeVar("Item")
 
-ASYNC_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "postgres": "postgresql+asyncpg",
-    "postgresql": "postgresql+asyncpg",
+DRIVERS = {"sqlite": "aiosqlite", "postgres": "asyncpg", "postgresql": "asyncpg"}
+# Those of libpq that the driver understands, and PgBouncer's as other libraries have it.
+URL_PARAMETERS = {
+    *("application_name", "channel_binding", "connect_timeout", "dbname", "host", "options"),
+    *("passfile", "password", "pgbouncer", "port", "ssl_max_protocol_version", "sslcert", "sslcrl"),
+    *("ssl_min_protocol_version", "sslkey", "sslmode", "sslnegotiation", "sslpassword"),
+    *("sslrootcert", "target_session_attrs", "user"),
+}
+URL_VALUES = {
+    "connect_timeout": r"\d+",
+    "pgbouncer": "true|false",
+    "sslmode": "disable|allow|prefer|require|verify-ca|verify-full",
+}
+URL_FILES = {"passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert"}
+WRITE_INSTEAD = {
+    "ssl": "sslmode=require",
+    "channel_binding": "sslmode=verify-full&sslrootcert=system",
 }
 MIN_SECRET_LENGTH = 16
 # Words that a random secret hardly ever contains.
@@ -80,6 +94,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=2**20, ge=1)
     """Maximum size of a request body."""
 
+    stop_delay_seconds: float = Field(default=1, ge=0)
+    """How long to serve on after SIGTERM, so that load balancers notice that it is not ready."""
+
     smtp_host: str | None = Field(default=None, examples=["smtp.example.com"])
     """SMTP server. If it is not set, development writes mails to `.dev/mail/`."""
     smtp_port: int = Field(default=587, ge=1, le=65535)
@@ -102,6 +119,8 @@ class Settings(BaseSettings):
     """Time without a sign of life after which another process takes over a job."""
     jobs_relay_seconds: float = Field(default=1, gt=0)
     """Interval at which the relay looks for jobs that are due."""
+    jobs_unknown_seconds: float = Field(default=300, ge=0)
+    """How long a job waits for a process that knows its task and arguments, as during a deploy."""
     jobs_retention_days: int = Field(default=30, ge=1)
     """How long succeeded jobs are kept."""
     jobs_failed_retention_days: int = Field(default=365, ge=1)
@@ -123,15 +142,21 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _use_async_driver(cls, value: str) -> str:
-        try:
-            url = make_url(value)
-        except ArgumentError:
-            raise ValueError("not a database URL") from None
-        driver = ASYNC_DRIVERS.get(url.drivername, url.drivername)
-        if driver not in ASYNC_DRIVERS.values():
+    def _check_database_url(cls, value: str) -> str:
+        scheme, _, place = value.partition("://")
+        scheme = scheme.removesuffix("+aiosqlite").removesuffix("+asyncpg")
+        if scheme not in DRIVERS or not place:
             raise ValueError("must begin with sqlite:// or postgresql://")
-        return url.set(drivername=driver).render_as_string(hide_password=False)
+        if find_spec(DRIVERS[scheme]) is None:
+            raise ValueError(f"run `uv add {DRIVERS[scheme]}` to use {scheme}://")
+        if scheme == "sqlite":
+            return f"{scheme}://{place}"
+        # A password as it was given may have characters that end the host.
+        if found := re.fullmatch(r"([^:/]*):([^@]*)@(.*)", place):
+            user, password, place = found.groups()
+            place = f"{user}:{quote(unquote(password), safe='')}@{place}"
+        _check_url_parameters(place.partition("?")[2])
+        return f"{scheme}://{place}"
 
     @field_validator("webhook_secret")
     @classmethod
@@ -166,6 +191,20 @@ class Settings(BaseSettings):
             yield f"{', '.join(values)} must differ"
         if "*" in self.trusted_hosts:
             yield "TRUSTED_HOSTS must not be *"
+
+
+def _check_url_parameters(query: str) -> None:
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        # asyncpg has no channel binding, and libpq needs none unless it is required.
+        is_refused = name not in URL_PARAMETERS or (name, value) == ("channel_binding", "require")
+        if is_refused and name in WRITE_INSTEAD:
+            raise ValueError(f"instead of {name}={value}, write {WRITE_INSTEAD[name]}")
+        if is_refused:
+            raise ValueError(f"remove the parameter {name}, which is not supported")
+        if name in URL_VALUES and not re.fullmatch(URL_VALUES[name], value):
+            raise ValueError(f"{name} must be {URL_VALUES[name]}")
+        if name in URL_FILES and value != "system" and not Path(value).is_file():
+            raise ValueError(f"{name} must be a file: {value} is none")
 
 
 def is_guessable(secret: str) -> bool:

@@ -7,7 +7,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Enum, text
 from sqlalchemy.types import TypeDecorator
 
-from app.database import Base
+from app.database import Base, DatabaseUnavailable
 from app.database.engines import create_engine
 from app.jobs import models as jobs
 from app.settings import get_settings
@@ -59,4 +59,10 @@ async def main() -> None:
         await engine.dispose()
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except DatabaseUnavailable as error:
+    # The service waits for it. A command of the shell does not.
+    if context.config.cmd_opts is None:
+        raise
+    raise SystemExit(f"DATABASE_URL: {error}") from None

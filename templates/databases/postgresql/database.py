@@ -29,6 +29,7 @@ DEVELOPMENT_DATA = Path(__file__).parents[2] / ".dev" / "postgresql"
 MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes names there that nobody guesses
 ROOM_BYTES = 2**30
 START_SECONDS = 60
+TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'"
 HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -41,7 +42,10 @@ class Server:
         return self._create("")
 
     def copy(self, url: str) -> str:
-        return self._create(f'TEMPLATE "{make_url(url).database}"')
+        name = make_url(url).database
+        # A template must have no connections, and PgBouncer keeps those that clients have closed.
+        execute(self._url, TERMINATE.format(name))
+        return self._create(f'TEMPLATE "{name}"')
 
     def drop(self, url: str) -> None:
         execute(self._url, f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
@@ -63,7 +67,7 @@ def running_server(_: Path) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(dir=memory()) as directory:
         data = Path(directory) / "data"
         with private_server(data, url, "-c", "fsync=off"):
-            yield Server(url, f"a private PostgreSQL of {_programs()}")
+            yield Server(url, f"a private PostgreSQL of {programs()}")
 
 
 def memory() -> Path | None:
@@ -109,20 +113,20 @@ def execute(url: URL, statement: str) -> None:
 @contextmanager
 def private_server(data: Path, url: URL, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """Serve the user and the database of the URL at its port, until the block ends."""
-    programs, identity = _programs(), _identity()
+    binaries, owner = programs(), identity()
     data.mkdir(parents=True, exist_ok=True)
-    if identity:
-        shutil.chown(data.parent, identity["user"])
-        shutil.chown(data, identity["user"])
-        programs = _reachable(programs, data.parent)
+    if owner:
+        shutil.chown(data.parent, owner["user"])
+        shutil.chown(data, owner["user"])
+        binaries = _reachable(binaries, data.parent)
     if not (data / "PG_VERSION").exists():
-        initialise = [str(programs / "initdb"), "--pgdata", str(data), "--encoding", "UTF8"]
+        initialise = [str(binaries / "initdb"), "--pgdata", str(data), "--encoding", "UTF8"]
         initialise += ["--username", str(url.username), "--auth", "trust"]
-        subprocess.run(initialise, stdout=subprocess.DEVNULL, check=True, **identity)
-    serve = [str(programs / "postgres"), "-D", str(data), "-p", str(url.port or 5432), *options]
+        subprocess.run(initialise, stdout=subprocess.DEVNULL, check=True, **owner)
+    serve = [str(binaries / "postgres"), "-D", str(data), "-p", str(url.port or 5432), *options]
     # Who may reach it may use it, so only this machine reaches it.
     serve += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-    with subprocess.Popen(serve, **identity) as process:
+    with subprocess.Popen(serve, **owner) as process:
         try:
             deadline = time.monotonic() + START_SECONDS
             while not answers(maintenance(url)):
@@ -135,7 +139,7 @@ def private_server(data: Path, url: URL, *options: str) -> Iterator[subprocess.P
             process.send_signal(signal.SIGINT)  # to PostgreSQL: end now, and cleanly
 
 
-def _programs() -> Path:
+def programs() -> Path:
     """Where PostgreSQL is: on PATH, where Debian puts it, or in the wheel that brings it."""
     if on_path := shutil.which("initdb"):
         return Path(on_path).resolve().parent
@@ -164,7 +168,7 @@ def _version(program: Path) -> int:
     return int("0" + "".join(filter(str.isdigit, program.parent.parent.name)))
 
 
-def _identity() -> dict[str, Any]:
+def identity() -> dict[str, Any]:
     """PostgreSQL refuses to run as root, so root runs it as somebody else."""
     if os.geteuid() != 0:
         return {}

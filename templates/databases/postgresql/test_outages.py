@@ -58,6 +58,13 @@ async def somebody_waits(database: Database) -> bool:
     return await who_waits(database) is not None
 
 
+async def execute_alone(database: Database, *statements: str) -> None:
+    outside_transactions = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with outside_transactions.connect() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+
+
 @asynccontextmanager
 async def client_with(
     app: FastAPI, engine: FakeEngine, environ: Environ, **settings: str
@@ -106,6 +113,28 @@ async def test_a_request_that_loses_its_connection_gets_a_503(
             await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
         assert is_problem(await request, 503)
     assert (await register(own_client)).status_code == 201
+
+
+async def test_a_primary_that_turns_read_only_gives_a_503_until_connections_can_write(
+    own_client: httpx.AsyncClient, own_database: Database
+) -> None:
+    """As in a planned failover, after which new connections lead to the new primary."""
+    ready = await own_client.get("/health/ready")
+    assert ready.status_code == 200
+    async with own_database.engine.connect() as connection:
+        name = await connection.scalar(text("SELECT current_database()"))
+    turn = f'ALTER DATABASE "{name}" SET default_transaction_read_only'
+    await execute_alone(own_database, f"{turn} = on")
+    await own_database.engine.dispose()
+    await own_database.probing.dispose()
+    refused = await register(own_client)
+    assert is_problem(refused, 503)
+    assert refused.headers["retry-after"] == "1"
+    ready = await own_client.get("/health/ready")
+    assert (ready.status_code, ready.json()["database"]) == (503, "read-only")
+    await execute_alone(own_database, "SET default_transaction_read_only = off", f"{turn} = off")
+    assert (await register(own_client)).status_code == 201
+    assert (await own_client.get("/health/ready")).status_code == 200
 
 
 async def test_a_full_database_gives_a_507_and_can_be_read(

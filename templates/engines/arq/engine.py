@@ -14,13 +14,13 @@ from arq.connections import RedisSettings
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 from arq.utils import poll, timestamp_ms
-from pydantic import RedisDsn
+from pydantic import Field, RedisDsn
 from pydantic_settings import BaseSettings
 from redis.exceptions import RedisError
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
-from app.jobs.runtime import in_batches, perform
+from app.jobs.runtime import in_batches, perform, run_workers
 from app.settings import Settings, get_settings, read
 from app.tasks import registry
 from app.telemetry import configure_logging
@@ -31,6 +31,8 @@ REDIS_ERRORS = (RedisError, OSError)
 TIMEOUT_SECONDS = 1
 # More than what all workers run at a time and killed ones have left.
 HEAD_OF_QUEUE = 1000
+# A worker does not see what is due in the future by its own clock.
+CLOCK_DRIFT_MS = 24 * 60 * 60 * 1000
 
 
 class BrokerSettings(BaseSettings):
@@ -39,12 +41,18 @@ class BrokerSettings(BaseSettings):
     redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
     """Redis that queues the ids of jobs."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
-    """Name of the queue. Services that share a Redis need different ones."""
+    """Prefix of the names of queues. Services that share a Redis need different ones."""
+    jobs_concurrency: int = Field(default=10, ge=1)
+    """Maximum number of jobs that run at a time in a worker process."""
+
+    def name_of(self, queue: str) -> str:
+        return f"{self.jobs_queue}:{queue}"
 
 
 class ArqEngine:
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: ArqRedis, settings: BrokerSettings) -> None:
         self.redis = redis
+        self._settings = settings
 
     async def send(self, jobs: Sequence[Job]) -> None:
         for batch in in_batches(jobs):
@@ -53,6 +61,7 @@ class ArqEngine:
     async def _send(self, jobs: Sequence[Job]) -> None:
         """Like arq's own enqueue_job(), but in one round trip."""
         now, expires_ms = timestamp_ms(), self.redis.expires_extra_ms
+        queue = self._settings.name_of(jobs[0].queue)
         async with asyncio.timeout(TIMEOUT_SECONDS), self.redis.pipeline() as pipe:
             for position, job in enumerate(jobs):
                 # A message has an id of its own: arq drops a second one with the same id.
@@ -62,15 +71,15 @@ class ArqEngine:
                 )
                 pipe.psetex(job_key_prefix + message_id, expires_ms, message)
                 # The fraction of a millisecond keeps their order.
-                pipe.zadd(self.redis.default_queue_name, {message_id: now + position / 1000})
+                pipe.zadd(queue, {message_id: now - CLOCK_DRIFT_MS + position / 1000})
             await pipe.execute()
 
-    async def waiting(self) -> int:
+    async def waiting(self, queue: str) -> int:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            queue = self.redis.default_queue_name
+            name = self._settings.name_of(queue)
             # In this order, a job that ends meanwhile counts as waiting.
-            sent = int(await self.redis.zcard(queue))
-            oldest = await self.redis.zrange(queue, 0, HEAD_OF_QUEUE - 1)
+            sent = int(await self.redis.zcard(name))
+            oldest = await self.redis.zrange(name, 0, HEAD_OF_QUEUE - 1)
             keys = [in_progress_key_prefix.encode() + message for message in oldest]
             return sent - int(await self.redis.exists(*keys) if keys else 0)
 
@@ -84,11 +93,10 @@ async def connect(database: Database) -> AsyncIterator[ArqEngine]:
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
     )
-    redis.default_queue_name = settings.jobs_queue
     redis.job_serializer = to_json
     redis.expires_extra_ms = int(timedelta(days=30).total_seconds() * 1000)
     async with redis:
-        yield ArqEngine(redis)
+        yield ArqEngine(redis, settings)
 
 
 def to_json(message: dict[str, Any]) -> bytes:
@@ -123,14 +131,16 @@ class PatientWorker(Worker):
             raise
 
 
-async def work() -> None:
+async def serve(queue: str) -> None:
+    settings = read(BrokerSettings)
     longest = max(task.timeout for task in registry.values())
     async with open_database(get_settings().database_url) as database, connect(database) as engine:
         worker = PatientWorker(
             [run_job],
             ctx={"database": database},
             redis_pool=engine.redis,
-            queue_name=engine.redis.default_queue_name,
+            queue_name=settings.name_of(queue),
+            max_jobs=settings.jobs_concurrency,
             queue_read_limit=HEAD_OF_QUEUE,
             poll_delay=0.1,
             job_serializer=to_json,
@@ -142,7 +152,7 @@ async def work() -> None:
             job_completion_wait=25,
             health_check_interval=10,
         )
-        logger.info("worker ready")
+        logger.info("worker ready", extra={"queue": queue})
         with suppress(asyncio.CancelledError):
             await worker.async_run()
         with suppress(*REDIS_ERRORS):
@@ -156,8 +166,13 @@ class WorkerHealth:
     queue_name = read(BrokerSettings).jobs_queue
 
 
-if __name__ == "__main__":
+def work(queue: str) -> None:
     configure_logging(get_settings())
+    asyncio.run(check_database_url())
     # The service logs jobs itself, and arq warns of messages that are not missed.
     logging.getLogger("arq").setLevel(logging.ERROR)
-    asyncio.run(work())
+    asyncio.run(serve(queue))
+
+
+if __name__ == "__main__":
+    run_workers(work)

@@ -11,9 +11,11 @@ from pydantic_settings import BaseSettings
 
 from app.database import Database
 from app.jobs import Job
-from app.jobs.runtime import keep_leased, perform
+from app.jobs.runtime import QueueFull, keep_leased, perform
 from app.settings import Settings, read
 
+# Groups of jobs that wait in the process. More wait in the database.
+MAX_WAITING = 100
 # Time that running jobs have to end when the process stops.
 GRACE_SECONDS = 15
 
@@ -25,21 +27,30 @@ class EngineSettings(BaseSettings):
     """Maximum number of jobs of each queue that run at a time in a process."""
 
 
+class Queue:
+    """Its own room: a queue of slow jobs must not hold up another."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.room = asyncio.Semaphore(concurrency)
+        self.waiting = 0
+        self.was_full = False
+
+
 class BackgroundEngine:
     def __init__(self, database: Database, concurrency: int) -> None:
         self._database = database
-        # A queue of slow jobs must not hold up another.
-        self._room = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(concurrency))
+        self._queues = defaultdict[str, Queue](lambda: Queue(concurrency))
         self._running: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
     async def send(self, jobs: Sequence[Job]) -> None:
         """Begin the jobs. Those of one request run one after another, in their order."""
+        queue = self._queues[jobs[0].queue]
+        if queue.waiting >= MAX_WAITING:
+            queue.was_full = True
+            raise QueueFull
         for _, group in groupby(jobs, lambda job: job.request_id or job.id):
-            of_one_request = [*group]
-            room = self._room[of_one_request[0].queue]
-            await room.acquire()
-            running = asyncio.create_task(self._run(of_one_request, room))
+            running = asyncio.create_task(self._run([*group], queue))
             self._running.add(running)
             running.add_done_callback(self._running.discard)
 
@@ -56,14 +67,23 @@ class BackgroundEngine:
                 running.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _run(self, jobs: Sequence[Job], room: asyncio.Semaphore) -> None:
-        try:
-            async with keep_leased(self._database, jobs):
+    async def _run(self, jobs: Sequence[Job], queue: Queue) -> None:
+        async with keep_leased(self._database, jobs):
+            queue.waiting += 1
+            try:
+                await queue.room.acquire()
+            finally:
+                queue.waiting -= 1
+            try:
                 for job in jobs:
                     if not self._is_stopping:
                         await perform(self._database, job.id)
-        finally:
-            room.release()
+            finally:
+                queue.room.release()
+        if queue.was_full and queue.waiting < MAX_WAITING / 2:
+            queue.was_full = False
+            # The relay can send more.
+            self._database.has_due_jobs.set()
 
 
 @asynccontextmanager

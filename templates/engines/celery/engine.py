@@ -1,7 +1,9 @@
 """Puts the ids of jobs on a broker, for Celery's workers."""
 
 import asyncio
+import importlib
 import logging
+import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -10,16 +12,17 @@ from typing import Any
 
 from amqp.exceptions import ChannelError
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
-from app.jobs.runtime import in_batches, perform
+from app.jobs.runtime import in_batches, perform, run_workers
+from app.jobs.task import DEFAULT_QUEUE
 from app.settings import Settings, get_settings, read
 from app.tasks import registry
 from app.telemetry import configure_logging
@@ -38,31 +41,38 @@ class BrokerSettings(BaseSettings):
     broker_url: str = Field(default_factory=lambda given: given["redis_url"])
     """Another broker that Celery supports, such as `amqp://`. Default: `REDIS_URL`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
-    """Name of the queue. Services that share a broker need different ones."""
+    """Prefix of the names of queues. Services that share a broker need different ones."""
+    jobs_concurrency: int = Field(default_factory=lambda _: os.cpu_count() or 1, ge=1)
+    """Maximum number of jobs that run at a time in a worker. Default: the number of cores."""
+
+    def name_of(self, queue: str) -> str:
+        return f"{self.jobs_queue}.{queue}"
 
 
 class CeleryEngine:
-    def __init__(self, producer: Celery) -> None:
+    def __init__(self, producer: Celery, settings: BrokerSettings) -> None:
         self._producer = producer
+        self._settings = settings
 
     async def send(self, jobs: Sequence[Job]) -> None:
         for batch in in_batches(jobs):
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                await asyncio.to_thread(self._send, [str(job.id) for job in batch])
+                await asyncio.to_thread(self._send, batch)
 
-    def _send(self, ids: Sequence[str]) -> None:
-        for job_id in ids:
-            self._producer.send_task(run_job.name, [job_id])
+    def _send(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            queue = self._settings.name_of(job.queue)
+            self._producer.send_task(run_job.name, [str(job.id)], queue=queue)
 
-    async def waiting(self) -> int:
+    async def waiting(self, queue: str) -> int:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            return await asyncio.to_thread(self._count)
+            return await asyncio.to_thread(self._count, self._settings.name_of(queue))
 
-    def _count(self) -> int:
+    def _count(self, name: str) -> int:
         with self._producer.connection_for_read() as connection:
             channel: Any = connection.default_channel
             try:
-                found = channel.queue_declare(self._producer.conf.task_default_queue, passive=True)
+                found = channel.queue_declare(name, passive=True)
             except ChannelError as error:
                 if str(error.reply_code) != "404":
                     raise
@@ -77,7 +87,7 @@ async def connect(database: Database) -> AsyncIterator[CeleryEngine]:
     producer = Celery(
         broker=settings.broker_url,
         set_as_current=False,
-        task_default_queue=settings.jobs_queue,
+        task_default_queue=settings.name_of(DEFAULT_QUEUE),
         task_publish_retry=False,
         broker_connection_timeout=1,
         broker_transport_options=REDIS_OPTIONS | RABBITMQ_OPTIONS,
@@ -85,7 +95,7 @@ async def connect(database: Database) -> AsyncIterator[CeleryEngine]:
     # Imports now what the first request would have to wait for. It does not connect.
     producer.connection_for_write()
     try:
-        yield CeleryEngine(producer)
+        yield CeleryEngine(producer, settings)
     finally:
         await asyncio.to_thread(producer.pool.force_close_all)  # type: ignore[attr-defined] # untyped
 
@@ -134,11 +144,15 @@ def log_like_the_service(**_: object) -> None:
         logging.getLogger(repeating).setLevel(logging.WARNING)
 
 
+def check_before_the_fork(**_: object) -> None:
+    asyncio.run(check_database_url())
+
+
 celery = Celery(
     "{{ cookiecutter.project_slug }}",
     broker=read(BrokerSettings).broker_url,
     accept_content=["json"],
-    task_default_queue=read(BrokerSettings).jobs_queue,
+    task_default_queue=read(BrokerSettings).name_of(DEFAULT_QUEUE),
     task_time_limit=int(max(task.timeout for task in registry.values()).total_seconds()) + 30,
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_consumer=f"{__name__}:{PatientConsumer.__name__}",
@@ -146,6 +160,7 @@ celery = Celery(
 )
 process = WorkerProcess()
 setup_logging.connect(log_like_the_service)
+worker_init.connect(check_before_the_fork)
 worker_process_init.connect(process.start)
 worker_process_shutdown.connect(process.stop)
 
@@ -153,3 +168,16 @@ worker_process_shutdown.connect(process.stop)
 @celery.task(ignore_result=True)
 def run_job(job_id: str) -> None:
     process.runner.run(process.perform(uuid.UUID(job_id)))
+
+
+def work(queue: str) -> None:
+    settings = read(BrokerSettings)
+    concurrency = f"--concurrency={settings.jobs_concurrency}"
+    # Several workers of a machine need different names.
+    name = f"--hostname={queue}@%h"
+    celery.worker_main(["worker", f"--queues={settings.name_of(queue)}", concurrency, name])
+
+
+if __name__ == "__main__":
+    # Not this copy of the module, __main__: Celery names a task after its module.
+    run_workers(importlib.import_module("app.engine").work)

@@ -25,9 +25,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
-from app.jobs.runtime import in_batches, perform
+from app.jobs.runtime import in_batches, perform, run_workers
+from app.jobs.task import DEFAULT_QUEUE
 from app.settings import Settings, get_settings, read
 from app.tasks import registry
 from app.telemetry import configure_logging
@@ -51,7 +52,12 @@ class BrokerSettings(BaseSettings):
     broker_url: BrokerUrl = Field(default_factory=lambda given: given["redis_url"])
     """RabbitMQ (`amqp://`) or another Redis. Default: `REDIS_URL`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
-    """Name of the queue. Services that share a broker need different ones."""
+    """Prefix of the names of queues. Services that share a broker need different ones."""
+    jobs_concurrency: int = Field(default=8, ge=1)
+    """Maximum number of jobs that run at a time in a worker process."""
+
+    def name_of(self, queue: str) -> str:
+        return f"{self.jobs_queue}.{queue}"
 
 
 class WorkerProcess(Middleware):
@@ -117,24 +123,25 @@ def open_broker(url: str, *middleware: Middleware) -> RedisBroker | RabbitmqBrok
     return PatientRedisBroker(client=redis, middleware=[*middleware])  # type: ignore[no-untyped-call] # untyped
 
 
-queue = read(BrokerSettings).jobs_queue
+settings = read(BrokerSettings)
 process = WorkerProcess()
 # No middleware for retries or limits: perform() and the ledger do that.
-broker = open_broker(str(read(BrokerSettings).broker_url), AsyncIO(), process)
+broker = open_broker(str(settings.broker_url), AsyncIO(), process)
 dramatiq.set_broker(broker)
 
 
-@dramatiq.actor(queue_name=queue)
+@dramatiq.actor(queue_name=settings.name_of(DEFAULT_QUEUE))
 async def run_job(job_id: str) -> None:
     await process.perform(uuid.UUID(job_id))
 
 
-def count_waiting() -> int:
+def count_waiting(queue: str) -> int:
+    name = settings.name_of(queue)
     if isinstance(broker, RedisBroker):
-        return int(broker.client.llen(f"{broker.namespace}:{queue}"))
+        return int(broker.client.llen(f"{broker.namespace}:{name}"))
     with BlockingConnection(broker.parameters) as connection:
         try:
-            found = connection.channel().queue_declare(queue, passive=True)
+            found = connection.channel().queue_declare(name, passive=True)
         except ChannelClosedByBroker as error:
             if error.reply_code != 404:
                 raise
@@ -142,20 +149,22 @@ def count_waiting() -> int:
         return int(found.method.message_count)
 
 
-def send_all(ids: Sequence[str]) -> None:
-    for job_id in ids:
-        run_job.send(job_id)
+def send_all(jobs: Sequence[Job]) -> None:
+    name = settings.name_of(jobs[0].queue)
+    broker.declare_queue(name)
+    for job in jobs:
+        broker.enqueue(run_job.message(str(job.id)).copy(queue_name=name))
 
 
 class DramatiqEngine:
     async def send(self, jobs: Sequence[Job]) -> None:
         for batch in in_batches(jobs):
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                await asyncio.to_thread(send_all, [str(job.id) for job in batch])
+                await asyncio.to_thread(send_all, batch)
 
-    async def waiting(self) -> int:
+    async def waiting(self, queue: str) -> int:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            return await asyncio.to_thread(count_waiting)
+            return await asyncio.to_thread(count_waiting, queue)
 
 
 @asynccontextmanager
@@ -163,30 +172,35 @@ async def connect(database: Database) -> AsyncIterator[DramatiqEngine]:
     yield DramatiqEngine()
 
 
-def work() -> None:
+def work(queue: str) -> None:
+    configure_logging(get_settings())
+    asyncio.run(check_database_url())
+    # The service logs jobs itself.
+    logging.getLogger("dramatiq").setLevel(logging.WARNING)
     # Not an Event: its set() in a signal handler can deadlock with its wait().
     stop = SimpleQueue[int]()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stop.put(number))
     while True:
         try:
-            count_waiting()
+            count_waiting(queue)
             break
         except BROKER_ERRORS as error:
             logger.warning("the broker is unavailable: %r", error)
         with suppress(Empty):
             stop.get(timeout=1)
             return
-    worker = dramatiq.Worker(broker, worker_timeout=100)
+    name = settings.name_of(queue)
+    broker.declare_queue(name)
+    worker = dramatiq.Worker(
+        broker, queues={name}, worker_timeout=100, worker_threads=settings.jobs_concurrency
+    )
     worker.start()
-    logger.info("worker ready")
+    logger.info("worker ready", extra={"queue": queue})
     stop.get()
     longest = max(task.timeout for task in registry.values())
     worker.stop(timeout=int(longest.total_seconds() + 5) * 1000)
 
 
 if __name__ == "__main__":
-    configure_logging(get_settings())
-    # The service logs jobs itself.
-    logging.getLogger("dramatiq").setLevel(logging.WARNING)
-    work()
+    run_workers(work)

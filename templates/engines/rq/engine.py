@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from pydantic import RedisDsn
+from pydantic import Field, RedisDsn
 from pydantic_settings import BaseSettings
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -19,9 +19,9 @@ from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from app.database import Database, open_database
+from app.database import Database, check_database_url, open_database
 from app.jobs import Job
-from app.jobs.runtime import in_batches, perform
+from app.jobs.runtime import in_batches, perform, run_workers
 from app.settings import Settings, get_settings, read
 from app.tasks import registry
 from app.telemetry import configure_logging
@@ -41,45 +41,48 @@ class BrokerSettings(BaseSettings):
     redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
     """Redis that queues the ids of jobs."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
-    """Name of the queue. Services that share a Redis need different ones."""
+    """Prefix of the names of queues. Services that share a Redis need different ones."""
+    jobs_concurrency: int = Field(default=1, ge=1)
+    """Number of worker processes for each queue. Each runs one job at a time."""
 
 
 settings = read(BrokerSettings)
 
 
-def open_queue() -> Queue:
-    redis = Redis.from_url(str(settings.redis_url), **REDIS_OPTIONS, retry=Retry(NoBackoff(), 0))
+def open_redis() -> Redis:
+    return Redis.from_url(str(settings.redis_url), **REDIS_OPTIONS, retry=Retry(NoBackoff(), 0))
+
+
+def queue_on(redis: Redis, queue: str) -> Queue:
     # perform() applies the timeout of the task.
     longest = int(max(task.timeout for task in registry.values()).total_seconds()) + 30
-    return Queue(settings.jobs_queue, redis, longest, serializer=JSONSerializer)
+    return Queue(f"{settings.jobs_queue}:{queue}", redis, longest, serializer=JSONSerializer)
 
 
 class RqEngine:
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
 
     async def send(self, jobs: Sequence[Job]) -> None:
         for batch in in_batches(jobs):
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                await asyncio.to_thread(self._send, [str(job.id) for job in batch])
+                await asyncio.to_thread(self._send, batch)
 
-    def _send(self, ids: Sequence[str]) -> None:
-        for job_id in ids:
-            self._queue.enqueue_call(run_job, (job_id,), result_ttl=0, failure_ttl=3600)
+    def _send(self, jobs: Sequence[Job]) -> None:
+        queue = queue_on(self._redis, jobs[0].queue)
+        for job in jobs:
+            queue.enqueue_call(run_job, (str(job.id),), result_ttl=0, failure_ttl=3600)
 
-    async def waiting(self) -> int:
+    async def waiting(self, queue: str) -> int:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            return await asyncio.to_thread(len, self._queue)
+            return await asyncio.to_thread(len, queue_on(self._redis, queue))
 
 
 @asynccontextmanager
 async def connect(database: Database) -> AsyncIterator[RqEngine]:
     """Connects at the first use: the service starts and serves without Redis."""
-    queue = open_queue()
-    try:
-        yield RqEngine(queue)
-    finally:
-        queue.connection.close()
+    with open_redis() as redis:
+        yield RqEngine(redis)
 
 
 class WorkerProcess:
@@ -125,18 +128,22 @@ class PatientWorker(SimpleWorker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # untyped
 
 
-def work() -> None:
+def work(queue: str) -> None:
     """Run one job at a time, until a signal."""
+    configure_logging(get_settings())
+    asyncio.run(check_database_url())
+    # The service logs jobs itself. RQ sets a level for the logger of its worker.
+    for repeating in ("rq", "rq.worker"):
+        logging.getLogger(repeating).setLevel(logging.WARNING)
     with process:
-        logger.info("worker ready")
+        logger.info("worker ready", extra={"queue": queue})
         while True:
             # While Redis is unavailable, RQ's worker does not handle them.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: sys.exit())
             try:
-                worker = PatientWorker(
-                    [open_queue()], serializer=JSONSerializer, worker_ttl=WORKER_TTL
-                )
+                queues = [queue_on(open_redis(), queue)]
+                worker = PatientWorker(queues, serializer=JSONSerializer, worker_ttl=WORKER_TTL)
                 worker.work(logging_level=None)
                 if worker.is_told_to_stop:
                     return
@@ -146,9 +153,5 @@ def work() -> None:
 
 
 if __name__ == "__main__":
-    configure_logging(get_settings())
-    # The service logs jobs itself. RQ sets a level for the logger of its worker.
-    for repeating in ("rq", "rq.worker"):
-        logging.getLogger(repeating).setLevel(logging.WARNING)
     # Not this copy of the module, __main__: RQ looks for run_job in the one of this name.
-    importlib.import_module("app.engine").work()
+    run_workers(importlib.import_module("app.engine").work, read(BrokerSettings).jobs_concurrency)

@@ -1,13 +1,30 @@
-"""Tasks that the next release removes, or gives other arguments."""
+"""What the next release changes: tasks, their arguments, and columns."""
 
 import os
 
-from app.jobs import task
+from sqlalchemy import Text
+from sqlalchemy.orm import mapped_column
+
+from app.jobs import Job, task
+from app.probe.tasks import noted
+from app.users.models import User
 
 if os.environ.get("PROBE_RELEASE") == "next":
+    for model in (Job, User):
+        model.remark = mapped_column(Text, nullable=True, default="of the next release")
 
     @task()
     async def reshaped(number: int, reason: str) -> None: ...
+
+    @task()
+    async def grown(number: int, reason: str = "none") -> None:  # noqa: ARG001 - only passed
+        with noted(number):
+            pass
+
+    @task()
+    async def added(number: int) -> None:
+        with noted(number):
+            pass
 
 else:
 
@@ -15,4 +32,11 @@ else:
     async def reshaped(number: int) -> None: ...
 
     @task()
-    async def removed(number: int) -> None: ...
+    async def grown(number: int) -> None:
+        with noted(number):
+            pass
+
+    @task()
+    async def removed(number: int) -> None:
+        with noted(number):
+            pass

@@ -19,7 +19,9 @@ registry["prune_jobs"] = replace(registry["prune_jobs"], rule=None)
 def note(event: str, number: int, execution: str) -> None:
     # A short line that is appended with one call does not mix with those of other processes.
     file = os.open(os.environ["PROBE_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(file, f"{event} {number} {execution} {time.time()}\n".encode())
+    # Of the machine, whatever clock the process has.
+    now = time.clock_gettime(time.CLOCK_REALTIME)
+    os.write(file, f"{event} {number} {execution} {now}\n".encode())
     os.close(file)
 
 

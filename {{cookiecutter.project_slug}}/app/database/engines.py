@@ -3,15 +3,19 @@
 import sqlite3
 from contextlib import suppress
 from math import inf
+from ssl import SSLCertVerificationError
 from time import monotonic
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, event, make_url
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+
+from app.settings import get_settings
 
 CONNECT_SECONDS = 5
 # How long a request or a job waits for a connection or, on SQLite, for the write lock.
@@ -21,11 +25,19 @@ TRUSTED_SECONDS = 1
 USED_AT = "used at"
 AUTOCOMMIT = "autocommit"
 
-# Classes of PostgreSQL's SQLSTATE: connection, transaction rollback, resources, lock,
-# operator intervention (statement timeout, shutdown, start), system.
-UNAVAILABLE_SQLSTATES = ("08", "40", "53", "55P03", "57", "58")
+# Classes of PostgreSQL's SQLSTATE: connection, read-only transaction, transaction rollback,
+# resources, lock, operator intervention (statement timeout, shutdown, start), system.
+READ_ONLY = "25006"
+UNAVAILABLE_SQLSTATES = ("08", READ_ONLY, "40", "53", "55P03", "57", "58")
 FULL_SQLSTATE = "53100"
 UNAVAILABLE_SQLITE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+# Authorization, and what the server does not know or allow.
+REFUSED_SQLSTATES = ("28", "42")
+UNKNOWN_DATABASE = "3D000"
+REFUSED_SQLITE_CODES = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB}
+# These have no code of their own. The second one is PgBouncer's.
+REJECTED_TLS = "rejected SSL upgrade"
+UNSUPPORTED_BY_PGBOUNCER = "unsupported startup parameter"
 
 
 class DatabaseUnavailable(SQLAlchemyError):
@@ -36,12 +48,35 @@ class DatabaseFull(DatabaseUnavailable):
     """It has no room left."""
 
 
+class DatabaseRefused(DatabaseUnavailable):
+    """It does not accept this DATABASE_URL. A retry fails until one of them is changed."""
+
+
 class Connections(AsyncAdaptedQueuePool):
     def connect(self) -> PoolProxiedConnection:
         try:
             return super().connect()
         except Exception as error:  # the network, the pool and each driver raise their own
-            raise DatabaseUnavailable(f"no connection: {error!r}") from error
+            cause = error.__cause__ or error
+            if not _is_refusal(cause):
+                raise DatabaseUnavailable(f"no connection: {cause!r}") from error
+            reason = " ".join(str(cause).split())
+            if f"{UNSUPPORTED_BY_PGBOUNCER}: statement_timeout" in reason:
+                reason = "add pgbouncer=true to the URL, because this is a PgBouncer"
+            raise DatabaseRefused(reason) from error
+
+
+def _is_refusal(error: BaseException) -> bool:
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    if sqlstate == UNKNOWN_DATABASE:
+        # In development, the process that starts the server is about to create it.
+        return get_settings().environment != "development"
+    return (
+        sqlstate.startswith(REFUSED_SQLSTATES)
+        or getattr(error, "sqlite_errorcode", None) in REFUSED_SQLITE_CODES
+        or isinstance(error, SSLCertVerificationError | TypeError | ValueError)
+        or any(text in str(error) for text in (REJECTED_TLS, UNSUPPORTED_BY_PGBOUNCER))
+    )
 
 
 def create_engine(
@@ -49,16 +84,11 @@ def create_engine(
 ) -> AsyncEngine:
     """For reading and writing. On SQLite, its one connection is the only writer."""
     if is_sqlite(url):
-        engine = _create(url, 1, connect_args={"timeout": WAIT_SECONDS})
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        engine = _create_sqlite(url, 1)
         event.listen(engine.sync_engine, "begin", _begin_write_on_sqlite)
         return engine
-    limits: dict[str, object] = {"timeout": CONNECT_SECONDS}
-    if statement_seconds is not None:
-        # The server cancels a slow statement. The driver gives up a server that is gone.
-        limits["command_timeout"] = statement_seconds + CONNECT_SECONDS
-        limits["server_settings"] = {"statement_timeout": f"{statement_seconds * 1000:.0f}"}
-    engine = _create(url, pool_size, connect_args=limits)
+    options = _postgresql_options(url, statement_seconds)
+    engine = _create("postgresql+asyncpg://", pool_size, connect_args=options)
     event.listen(engine.sync_engine, "connect", _prepare_postgresql)
     _ping_after_idleness(engine.sync_engine)
     return engine
@@ -67,11 +97,7 @@ def create_engine(
 def create_reading_engine(url: str, pool_size: int) -> AsyncEngine:
     """For SQLite, where readers need not wait for the writer. It begins no transactions."""
     # A rollback would be one more switch to the driver's thread.
-    engine = _create(
-        url, pool_size, connect_args={"timeout": WAIT_SECONDS}, skip_autocommit_rollback=True
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return engine
+    return _create_sqlite(url, pool_size, skip_autocommit_rollback=True)
 
 
 def autocommit(engine: AsyncEngine) -> AsyncEngine:
@@ -82,7 +108,38 @@ def autocommit(engine: AsyncEngine) -> AsyncEngine:
 
 
 def is_sqlite(url: str) -> bool:
-    return make_url(url).get_backend_name() == "sqlite"
+    return url.startswith("sqlite")
+
+
+def _postgresql_options(url: str, statement_seconds: float | None) -> dict[str, object]:
+    """The driver itself reads the URL as libpq does, apart from these parameters."""
+    place, _, query = url.partition("?")
+    given = dict(parse_qsl(query))
+    given.pop("channel_binding", None)
+    options: dict[str, object] = {
+        "timeout": float(given.pop("connect_timeout", 0)) or CONNECT_SECONDS
+    }
+    if given.get("sslrootcert") == "system":
+        del given["sslrootcert"]
+        options["ssl"] = True
+    if statement_seconds is not None:
+        # The server cancels a slow statement. The driver gives up a server that is gone.
+        options["command_timeout"] = statement_seconds + CONNECT_SECONDS
+        options["server_settings"] = {"statement_timeout": f"{statement_seconds * 1000:.0f}"}
+    if given.pop("pgbouncer", "false") == "true":
+        # Each transaction may be on another connection to the server, which knows neither the
+        # statements that were prepared on the last one nor its settings.
+        options |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+        options |= {"prepared_statement_name_func": str, "server_settings": {}}
+        options["command_timeout"] = statement_seconds
+    return options | {"dsn": f"postgresql{place[place.index('://') :]}?{urlencode(given)}"}
+
+
+def _create_sqlite(url: str, pool_size: int, **options: object) -> AsyncEngine:
+    url = "sqlite+aiosqlite" + url[url.index("://") :]
+    engine = _create(url, pool_size, connect_args={"timeout": WAIT_SECONDS}, **options)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
@@ -150,9 +207,10 @@ def _translate(context: ExceptionContext) -> BaseException | None:
     error = context.original_exception
     if not isinstance(error, Exception):
         return None
-    if isinstance(error, OSError):  # including timeouts
-        context.is_disconnect = True
     sqlstate = getattr(error, "sqlstate", None) or ""
+    # An OSError may be a timeout. A primary that turned read-only has a successor.
+    if isinstance(error, OSError) or sqlstate == READ_ONLY:
+        context.is_disconnect = True
     # The low byte is the error; the others are its details.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if sqlstate == FULL_SQLSTATE or code == sqlite3.SQLITE_FULL:

@@ -1,16 +1,21 @@
 """Sessions that write, and cheaper ones that only read."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
+from sqlalchemy import Connection, Engine, GenerativeSelect, event, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session, SessionTransaction
 
+from app.database.base import utc_now
 from app.database.batching import Batches, Change, Item, Result
 from app.database.engines import (
+    DatabaseRefused,
     DatabaseUnavailable,
     autocommit,
     create_engine,
@@ -20,19 +25,82 @@ from app.database.engines import (
 from app.settings import get_settings
 from app.telemetry.tracing import exported
 
+logger = logging.getLogger(__name__)
+
+# More than the tasks of a process. Each may keep a connection while it computes.
+TASK_READERS = 40
+LONG_SECONDS = 3
+CLOCK_SECONDS = 5
+
+
+class WritingSession(Session):
+    """On SQLite, it takes the write lock when it first writes, or selects FOR UPDATE."""
+
+    def __init__(self, *, reader: Engine, **options: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
+        super().__init__(**options)
+        self._reader = reader
+        self._writes = False
+        self.locked_at: float | None = None
+
+    def get_bind(self, *args: Any, **options: Any) -> Engine | Connection:  # noqa: ANN401 - SQLAlchemy's
+        asked = options.get("clause")
+        if not isinstance(asked, GenerativeSelect) or asked._for_update_arg is not None:
+            self._writes = True
+        return super().get_bind(*args, **options) if self._writes else self._reader
+
+    def close(self) -> None:
+        super().close()
+        if self.locked_at and (seconds := monotonic() - self.locked_at) > LONG_SECONDS:
+            logger.warning("held the write lock for %.1f s: all others had to wait", seconds)
+
+
+@event.listens_for(WritingSession, "after_begin")
+def _note_lock(session: WritingSession, _: SessionTransaction, connection: Connection) -> None:
+    if connection.engine is not session._reader:
+        session.locked_at = monotonic()
+
 
 class Database:
-    def __init__(self, engine: AsyncEngine, reading_engine: AsyncEngine) -> None:
+    def __init__(
+        self, engine: AsyncEngine, reading_engine: AsyncEngine, probing: AsyncEngine
+    ) -> None:
         self.engine = engine
-        self.write = async_sessionmaker(engine, expire_on_commit=False)
+        self.write = async_sessionmaker(
+            engine,
+            sync_session_class=WritingSession,
+            reader=reading_engine.sync_engine,
+            expire_on_commit=False,
+            # A task that outlives its timeout cannot begin another transaction.
+            close_resets_only=False,
+        )
         # Each statement is a transaction of its own.
         self.read = async_sessionmaker(autocommit(reading_engine), expire_on_commit=False)
         # PostgreSQL streams rows within a transaction only.
         self.stream = async_sessionmaker(reading_engine, expire_on_commit=False)
+        # Health checks do not wait for the connections of requests.
+        self.probing = probing
         self._autocommit = autocommit(engine)
         self._batches: dict[Any, Batches[Any, Any]] = {}
         # Set by a commit of this process that makes jobs due. The relay waits for it.
         self.has_due_jobs = asyncio.Event()
+        # What ends before the connections do.
+        self.closing = AsyncExitStack()
+        self._epoch: datetime | None = None
+        self._read_clock_at = 0.0
+
+    async def read_clock(self) -> datetime:
+        """The time by the database's clock, which counts for all processes."""
+        is_old = self._epoch is None or monotonic() > self._read_clock_at + CLOCK_SECONDS
+        if self.engine.dialect.name != "sqlite" and is_old:
+            async with self.read() as session:
+                found = (await session.execute(select(func.statement_timestamp()))).scalar_one()
+            self._read_clock_at = monotonic()
+            self._epoch = found - timedelta(seconds=self._read_clock_at)
+        return self.now()
+
+    def now(self) -> datetime:
+        """The same, as it was last read, plus the time since. It is never ahead."""
+        return self._epoch + timedelta(seconds=monotonic()) if self._epoch else utc_now()
 
     @asynccontextmanager
     async def begin_write(self) -> AsyncIterator[AsyncSession]:
@@ -65,13 +133,34 @@ class Database:
 
 @asynccontextmanager
 async def open_database(url: str) -> AsyncIterator[Database]:
-    size = get_settings().database_pool_size
+    size, seconds = get_settings().database_pool_size, get_settings().database_statement_seconds
     async with AsyncExitStack() as stack:
-        engine = create_engine(url, size, get_settings().database_statement_seconds)
+        engine = create_engine(url, size, seconds)
         stack.push_async_callback(engine.dispose)
         reading_engine = engine
         if is_sqlite(url):
-            reading_engine = create_reading_engine(url, size)
+            reading_engine = create_reading_engine(url, size + TASK_READERS)
             stack.push_async_callback(reading_engine.dispose)
+        probing = (
+            create_reading_engine(url, 1) if is_sqlite(url) else create_engine(url, 1, seconds)
+        )
+        stack.push_async_callback(probing.dispose)
         stack.enter_context(exported(engine.sync_engine, reading_engine.sync_engine))
-        yield Database(engine, reading_engine)
+        database = Database(engine, reading_engine, probing)
+        async with database.closing:
+            yield database
+
+
+async def check_database_url() -> None:
+    """End the process with one line if the database refuses the URL. An outage does not."""
+    settings = get_settings()
+    engine = create_engine(settings.database_url, 1, settings.database_statement_seconds)
+    try:
+        async with engine.connect():
+            pass
+    except DatabaseRefused as error:
+        raise SystemExit(f"DATABASE_URL: {error}") from None
+    except DatabaseUnavailable as error:
+        logger.warning("the database is unavailable: %s", error)
+    finally:
+        await engine.dispose()

@@ -4,18 +4,19 @@ Each is a conditional UPDATE: what a worker has begun or ended meanwhile is left
 """
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.database import utc_now
+from app.database import FromNow
 from app.errors import Conflict
 from app.jobs.models import OPEN, Job, Status
 from app.jobs.task import registry
 
+NOW = sa.literal(timedelta(0), FromNow)
 IS_QUEUED = OPEN & (Job.status == Status.QUEUED)
 MAY_BE_RETRIED = Job.status.in_([Status.FAILED, Status.CANCELLED])
 
@@ -28,7 +29,7 @@ async def cancel(session: AsyncSession, job_id: uuid.UUID) -> bool:
         cancel_requested=True,
         status=sa.case((IS_QUEUED, Status.CANCELLED), else_=Job.status),
         error=sa.case((IS_QUEUED, "cancelled"), else_=Job.error),
-        finished_at=sa.case((IS_QUEUED, utc_now()), else_=None),
+        finished_at=sa.case((IS_QUEUED, NOW), else_=None),
         lease_until=sa.case((IS_QUEUED, None), else_=Job.lease_until),
     )
     return changed > 0
@@ -36,7 +37,7 @@ async def cancel(session: AsyncSession, job_id: uuid.UUID) -> bool:
 
 async def run_now(session: AsyncSession, job_id: uuid.UUID) -> bool:
     """Start a job that waits for its time or for its next try. Returns whether it was queued."""
-    return await _change(session, (Job.id == job_id) & IS_QUEUED, run_at=utc_now()) > 0
+    return await _change(session, (Job.id == job_id) & IS_QUEUED, run_at=NOW) > 0
 
 
 async def retry(session: AsyncSession, job_id: uuid.UUID) -> bool:
@@ -78,9 +79,10 @@ async def _retry(session: AsyncSession, condition: sa.ColumnElement[bool]) -> in
         session,
         condition & MAY_BE_RETRIED,
         status=Status.QUEUED,
-        run_at=utc_now(),
+        run_at=NOW,
         finished_at=None,
         cancel_requested=False,
+        unknown_since=None,
         max_tries=Job.attempts + sa.case(tries, value=Job.task, else_=1),
     )
 

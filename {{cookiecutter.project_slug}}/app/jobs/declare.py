@@ -5,21 +5,15 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import takewhile
-from typing import Any, Concatenate, Protocol, overload
+from typing import Any, Concatenate, Protocol, get_type_hints, overload
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.jobs.arguments import Argument
+from app.jobs.backoff import Backoff, exponential
 from app.jobs.schedule import rule_of
-from app.jobs.task import (
-    DEFAULT_QUEUE,
-    Arguments,
-    Backoff,
-    Result,
-    Task,
-    exponential,
-    registry,
-)
+from app.jobs.task import DEFAULT_QUEUE, Arguments, Result, Task, registry
 from app.jobs.uow import UnitOfWork
 
 QUEUE_NAME = re.compile(r"[a-z0-9_-]{1,50}")
@@ -69,8 +63,7 @@ def task(
         name = function.__name__
         if name in registry:
             raise TypeError(f"there are two tasks named {name}")
-        signature = inspect.signature(function, eval_str=True)
-        parameters = list(signature.parameters.values())
+        parameters, result = _types_of(function)
         is_async = inspect.iscoroutinefunction(function)
         annotations = [parameter.annotation for parameter in parameters]
         takes = [*takewhile(lambda annotation: annotation in INJECTED, annotations)]
@@ -78,16 +71,15 @@ def task(
             raise TypeError(f"{name} takes a {takes[0].__name__}, so it must be async")
         if not QUEUE_NAME.fullmatch(queue):
             raise TypeError(f"{name} has a wrong queue, {queue!r}: use a-z, 0-9, - and _")
-        result = signature.return_annotation
-        signature = signature.replace(parameters=parameters[len(takes) :])
-        if rule and signature.parameters:
+        parameters = parameters[len(takes) :]
+        if rule and parameters:
             raise TypeError(f"{name} has a schedule, so it must not have arguments")
         registry[name] = Task(
             name=name,
             function=function,
-            arguments=_model_of(name, signature),
-            signature=signature,
-            result=TypeAdapter(Any if result is signature.empty else result),
+            signature=inspect.Signature(parameters),
+            arguments={each.name: Argument(name, each) for each in parameters},
+            result=TypeAdapter(result),
             is_async=is_async,
             takes=takes,
             queue=queue,
@@ -101,9 +93,16 @@ def task(
     return declare
 
 
-def _model_of(name: str, signature: inspect.Signature) -> type[BaseModel]:
-    fields: dict[str, Any] = {
-        key: (given.annotation, ... if given.default is given.empty else given.default)
-        for key, given in signature.parameters.items()
-    }
-    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+def _types_of(function: Callable[..., Any]) -> tuple[list[inspect.Parameter], Any]:
+    """Its parameters, with their annotations evaluated, and the type of its result."""
+    try:
+        annotations = get_type_hints(function, include_extras=True)
+        found = inspect.signature(function).parameters
+    except NameError as error:
+        reason = f"{error} at run time, and its annotations are needed"
+        raise TypeError(f"{function.__name__}: {reason}") from None
+    parameters = [
+        parameter.replace(annotation=annotations.get(name, parameter.empty))
+        for name, parameter in found.items()
+    ]
+    return parameters, annotations.get("return", Any)

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import product
+from time import monotonic
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
@@ -16,14 +17,14 @@ from sqlalchemy import Row, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.database import Database, utc_now
+from app.database import Database
 from app.jobs.models import NOT_SUCCEEDED, Job, Predecessor, Status
 from app.jobs.runtime.ledger import IS_QUEUED, MAY_START
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 3
-# A row may become visible after its finished_at: commits take time, and clocks differ.
+# A row may become visible after its finished_at, because a commit takes time.
 OVERLAP = timedelta(seconds=30)
 SHOWN = (Status.QUEUED, Status.RUNNING, Status.FAILED)
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
@@ -59,7 +60,7 @@ OUTCOMES = select(
 
 
 def seconds(begin: datetime, end: datetime) -> float:
-    # It would be negative if two clocks differ.
+    # It would be negative if the clock was set back.
     return max((end - begin).total_seconds(), 0)
 
 
@@ -83,7 +84,8 @@ class JobMetrics:
         for task, outcome in product(self._tasks, (Status.SUCCEEDED, Status.FAILED)):
             self._waits.labels(task)
             self._runs.labels(task, outcome)
-        self._begun = self._newest = utc_now()
+        self._made_at = monotonic()
+        self._begun: datetime | None = None
         self._counted: dict[tuple[uuid.UUID, int], datetime] = {}
         self._turn = asyncio.Lock()
 
@@ -93,17 +95,20 @@ class JobMetrics:
             gauge.clear()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS), self._turn, database.stream() as session:
-                await self._count_outcomes(session)
+                now = await database.read_clock()
+                await self._count_outcomes(session, now)
                 found = (await session.execute(NOT_ENDED_WELL)).all()
         except Exception as error:
             logger.warning("metrics of jobs are not available: %r", error)
             self._up.set(0)
         else:
             self._up.set(1)
-            self._show(found)
+            self._show(found, now)
 
-    async def _count_outcomes(self, session: AsyncSession) -> None:
+    async def _count_outcomes(self, session: AsyncSession, now: datetime) -> None:
         """Count each outcome once. A retried job has several."""
+        if self._begun is None:
+            self._begun = self._newest = now - timedelta(seconds=monotonic() - self._made_at)
         since = max(self._begun, self._newest - OVERLAP)
         async for row in await session.stream(OUTCOMES.where(Job.finished_at > since)):
             outcome = (row.id, row.attempts)
@@ -113,12 +118,12 @@ class JobMetrics:
                 self._waits.labels(row.task).observe(seconds(row.could_start_at, started_at))
                 ran = seconds(started_at, row.finished_at)
                 self._runs.labels(row.task, row.status).observe(ran)
-            # A clock that is ahead must not hide the rows of other processes.
-            self._newest = max(self._newest, min(row.finished_at, utc_now()))
+            # A clock that was set back must not hide newer rows.
+            self._newest = max(self._newest, min(row.finished_at, now))
         since = max(self._begun, self._newest - OVERLAP)
         self._counted = {key: at for key, at in self._counted.items() if at > since}
 
-    def _show(self, found: Sequence[Row[Any]]) -> None:
+    def _show(self, found: Sequence[Row[Any]], now: datetime) -> None:
         values = {(row.task, row.status): tuple(row)[2:] for row in found}
         # Without jobs, a gauge is 0 and not missing.
         for task, status in {*product(self._tasks, SHOWN), *values}:
@@ -126,7 +131,7 @@ class JobMetrics:
             self._jobs.labels(task, status).set(jobs)
             if status is Status.FAILED:
                 continue
-            self._oldest.labels(task, status).set(seconds(since, utc_now()) if since else 0)
+            self._oldest.labels(task, status).set(seconds(since, now) if since else 0)
             if status is Status.QUEUED:
                 self._due.labels(task).set(due)
                 self._retrying.labels(task).set(retrying)

@@ -52,6 +52,8 @@ class Job(Base):
     progress: Mapped[int | None]
     progress_note: Mapped[str | None] = mapped_column(Text)
     result: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    # Since then, the processes that met it did not know its task or its arguments.
+    unknown_since: Mapped[datetime | None]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     # Set if and only if the job has succeeded or failed, or was cancelled.

@@ -1,12 +1,16 @@
 """What clients and operators see of a job. Clients never see its arguments."""
 
 import uuid
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from app.jobs.models import Status
+
+# The prefix of all paths of the service, if it is behind a proxy that removes it.
+root_path: ContextVar[str] = ContextVar("root_path", default="")
 
 
 class JobRead(BaseModel):
@@ -31,7 +35,7 @@ class JobRead(BaseModel):
     @computed_field(description="Path of the job")  # type: ignore[prop-decorator] # mypy does not support decorated properties
     @property
     def url(self) -> str:
-        return f"/jobs/{self.id}"
+        return f"{root_path.get()}/jobs/{self.id}"
 
 
 class Failure(BaseModel):

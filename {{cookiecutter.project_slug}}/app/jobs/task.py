@@ -1,17 +1,18 @@
 """What a task is, and how a call of one becomes a job."""
 
 import inspect
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, ParamSpec, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from app.database import new_id, utc_now
+from app.jobs.arguments import Argument
+from app.jobs.backoff import Backoff
 from app.jobs.models import Job, Predecessor, Status
 from app.jobs.schedule import Rule
 from app.telemetry.log import request_id
@@ -21,10 +22,7 @@ Arguments = ParamSpec("Arguments")
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result", covariant=True)
 
-Backoff = Callable[[int], timedelta]
-
 DEFAULT_QUEUE = "default"
-MAX_BACKOFF = timedelta(minutes=10)
 MAX_RESULT_BYTES = 2**16
 
 IDENTIFYING = (UUID, int, date, Enum)
@@ -42,20 +40,14 @@ def all_queues() -> list[str]:
     return sorted({DEFAULT_QUEUE, *(task.queue for task in registry.values())})
 
 
-def exponential(attempts: int) -> timedelta:
-    """1, 2, 4 ... seconds. Up to half is left out at random, so that retries spread."""
-    longest = min(timedelta(seconds=2 ** min(attempts - 1, 30)), MAX_BACKOFF)
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
-
-
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[Arguments, Parameters, Result]):
     """A function. A call runs it at once; `UnitOfWork.enqueue` runs it after the response."""
 
     name: str
     function: Callable[Parameters, Result]
-    arguments: type[BaseModel]
     signature: inspect.Signature
+    arguments: Mapping[str, Argument]
     result: TypeAdapter[Any]
     is_async: bool
     # The types of what it gets besides its arguments: a unit of work, a session to read.
@@ -100,7 +92,7 @@ class Task(Generic[Arguments, Parameters, Result]):
             id=new_id(),
             task=self.name,
             queue=self.queue,
-            arguments=self.arguments(**given).model_dump(mode="json", exclude_unset=True),
+            arguments={name: self.arguments[name].dump(value) for name, value in given.items()},
             status=Status.QUEUED,
             attempts=0,
             max_tries=self.max_tries,
@@ -118,12 +110,9 @@ class Task(Generic[Arguments, Parameters, Result]):
         )
 
     def unpack(self, job: Job) -> dict[str, Any]:
-        """The arguments of the call. Raises a ValidationError if they do not fit the function."""
-        return {
-            name: value
-            for name, value in self.arguments.model_validate(job.arguments)
-            if name in job.arguments
-        }
+        """The arguments of the call. Raises a TypeError or a ValueError if they do not fit."""
+        self.signature.bind(**job.arguments)
+        return {name: self.arguments[name].load(value) for name, value in job.arguments.items()}
 
     def pack_result(self, value: object) -> object:
         """As JSON. Raises a ValueError if it is too large to be kept."""
@@ -138,15 +127,14 @@ class Task(Generic[Arguments, Parameters, Result]):
         """Those that identify what the job is about, and texts that are marked as `Harmless`."""
         try:
             given = self.unpack(job)
-        except ValidationError:
+        except (TypeError, ValueError):
             return {}
-        harmless = {
-            name
-            for name, field in self.arguments.model_fields.items()
-            if Harmless in field.metadata
-        }
         return {
             name: job.arguments[name]
             for name, value in given.items()
-            if isinstance(value, IDENTIFYING) or name in harmless
+            if isinstance(value, IDENTIFYING) or self._is_harmless(name)
         }
+
+    def _is_harmless(self, name: str) -> bool:
+        annotation = self.signature.parameters[name].annotation
+        return Harmless in getattr(annotation, "__metadata__", ())

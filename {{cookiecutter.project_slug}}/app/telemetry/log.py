@@ -43,13 +43,21 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in {**ids, **extra}.items() if value is not None}
 
 
+def message_of(record: logging.LogRecord) -> str:
+    message = record.getMessage()
+    if record.name == "uvicorn.error" and message.startswith("Traceback "):
+        # A start that failed. If the service itself has ended it, the last line says why.
+        return message.rpartition("\nSystemExit: ")[2].rstrip()
+    return message
+
+
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": message_of(record),
             **fields(record),
         }
         if record.exc_info:
@@ -60,7 +68,7 @@ class JsonFormatter(logging.Formatter):
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         pairs = "".join(f"  {name}={encode(value)}" for name, value in fields(record).items())
-        message = record.getMessage()
+        message = message_of(record)
         # One line, whatever a client put into it. uvicorn reports a failed start as a traceback.
         if not (record.name == "uvicorn.error" and message.startswith("Traceback ")):
             message = message.encode("unicode_escape").decode()

@@ -49,14 +49,17 @@ def job_span(task: str, attempt: int, traceparent: str | None) -> Iterator[None]
         yield
 
 
-def record_failure(error: BaseException) -> None:
+def record_failure(error: BaseException, reason: str) -> None:
     span = trace.get_current_span()
-    said = {
-        "exception.message": redacted(str(error)),
-        "exception.stacktrace": redacted("".join(format_exception(error))),
-    }
-    span.record_exception(error, said)
-    span.set_status(StatusCode.ERROR, redacted(repr(error)))
+    if span.is_recording():
+        said = {
+            "exception.type": type(error).__qualname__,
+            "exception.message": reason,
+            "exception.stacktrace": redacted("".join(format_exception(error))),
+        }
+        # Not record_exception(), which fails if the text of the error cannot be read.
+        span.add_event("exception", said)
+        span.set_status(StatusCode.ERROR, reason)
 
 
 def is_refresh(scope: Mapping[str, Any]) -> bool:

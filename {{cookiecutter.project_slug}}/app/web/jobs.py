@@ -22,7 +22,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 JobId = Annotated[uuid.UUID, Path(description="The id of a job")]
 
 
-TaskName = Annotated[str, Query(alias="task", pattern=r"^\w+$", description="Name of the task")]
+TaskName = Annotated[str, Path(pattern=r"^\w+$", description="Name of the task")]
 
 
 class Retried(BaseModel):
@@ -66,10 +66,10 @@ async def read_job(session: Session, job_id: JobId) -> JobDetails:
     return JobDetails.model_validate(job)
 
 
-@router.post("/retry", status_code=202, dependencies=[OpsOnly])
-async def retry_failed_jobs(uow: Uow, wanted: TaskName) -> Retried:
+@router.post("/tasks/{task}/retry", status_code=202, dependencies=[OpsOnly])
+async def retry_failed_jobs(uow: Uow, task: TaskName) -> Retried:
     """Queue the failed jobs of a task again, the oldest first, and at most 1,000 at a time."""
-    return Retried(retried=await retry_failed(uow.session, wanted))
+    return Retried(retried=await retry_failed(uow.session, task))
 
 
 @router.post("/{job_id}/retry", status_code=202, response_model=JobRead, dependencies=[OpsOnly])

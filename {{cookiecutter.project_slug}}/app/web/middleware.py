@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.jobs.schemas import root_path
 from app.settings import Settings
 from app.telemetry.log import bound, request_id
 from app.telemetry.tracing import is_refresh
@@ -98,7 +99,7 @@ class RequestLog:
                 message = {**message, "body": refusal.body}
             await send(message)
 
-        with bound(request_id, own_id):
+        with bound(request_id, own_id), bound(root_path, scope.get("root_path", "")):
             try:
                 await self._app(scope, receive, send_and_log)
             except Exception:
@@ -111,8 +112,8 @@ class RequestLog:
     def _add_headers(self, message: Message, scope: Scope, own_id: str) -> None:
         headers = MutableHeaders(scope=message)
         headers[OWN_ID] = own_id
-        if message["status"] == 413:
-            # What is left of the body must not be taken for the next request.
+        # What is left of a refused body must not be taken for the next request.
+        if message["status"] == 413 or scope["app"].state.is_draining:
             headers["Connection"] = "close"
         for name, value in SAFE_HEADERS.items():
             headers.setdefault(name, value)

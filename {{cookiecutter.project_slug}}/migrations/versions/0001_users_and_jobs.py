@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column("progress", sa.Integer()),
         sa.Column("progress_note", sa.Text()),
         sa.Column("result", sa.JSON()),
+        sa.Column("unknown_since", MOMENT),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("started_at", MOMENT),
         sa.Column("finished_at", MOMENT),

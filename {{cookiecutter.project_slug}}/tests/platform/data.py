@@ -12,10 +12,10 @@ from app.users.tasks import write_audit_log
 
 ADA = {"email": "ada@example.com", "full_name": "Ada Lovelace"}
 # Nothing listens there.
-REFUSED = "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"
+REFUSED = "postgresql://nobody@127.0.0.1:1/nothing"
 PRODUCTION = {
     "ENVIRONMENT": "production",
-    "DATABASE_URL": "sqlite:///app.db",
+    "DATABASE_URL": "postgresql://app@localhost/app",
     "OPS_TOKEN": secrets.token_hex(),
     "API_TOKEN": secrets.token_hex(),
     "WEBHOOK_SECRET": secrets.token_hex(),

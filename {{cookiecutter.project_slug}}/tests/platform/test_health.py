@@ -8,12 +8,15 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.database import Database, open_database
+from app.database.engines import is_sqlite
+from app.settings import get_settings
 from app.web import health
 from tests.platform.data import REFUSED
 from tests.support.client import client_of
+from tests.support.environment import Environ
 from tests.support.fake_engine import FakeEngine
 
-UNRESOLVED = "postgresql+asyncpg://nobody@nowhere.invalid/nothing"
+UNRESOLVED = "postgresql://nobody@nowhere.invalid/nothing"
 
 
 async def test_a_process_that_responds_is_alive(client: httpx.AsyncClient) -> None:
@@ -42,6 +45,34 @@ async def test_a_service_on_an_old_schema_is_not_ready(
         "database": "not migrated: run alembic upgrade head",
         "broker": "ok",
     }
+
+
+async def test_a_service_on_a_newer_schema_is_ready(
+    app: FastAPI, engine: FakeEngine, own_database: Database
+) -> None:
+    """During a rolling deploy, old processes serve on the schema of the next release."""
+    async with own_database.write.begin() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = 'newer'"))
+    async with client_of(app, own_database, engine) as client:
+        assert (await client.get("/health/ready")).status_code == 200
+
+
+async def test_readiness_needs_no_connection_of_the_requests(
+    app: FastAPI, database: Database, engine: FakeEngine, environ: Environ
+) -> None:
+    url = get_settings().database_url
+    environ(DATABASE_POOL_SIZE="1")
+    async with open_database(url) as busy, busy.read() as reading, busy.write() as writing:
+        for session in (writing, reading) if is_sqlite(url) else (writing,):
+            await session.execute(text("SELECT 1"))
+        async with client_of(app, busy, engine) as client:
+            responses = await asyncio.gather(*[client.get("/health/ready") for _ in range(20)])
+    assert {response.status_code for response in responses} == {200}
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+async def test_a_health_check_may_use_head(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.head(path)).status_code == 200
 
 
 async def test_a_service_without_its_broker_is_not_ready(

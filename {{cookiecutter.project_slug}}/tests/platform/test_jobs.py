@@ -4,11 +4,13 @@ import uuid
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from app.database import Database
 from app.jobs import Job, Status
 from app.jobs.runtime.relay import Relay
 from tests.platform.data import ADA, add_job, ago, reread
+from tests.support.client import client_of
 from tests.support.fake_engine import FakeEngine
 from tests.support.problems import is_problem
 from tests.support.rows import rows
@@ -45,6 +47,22 @@ async def test_a_job_is_read_by_id_without_its_arguments(
         "error": "OSError: no route",
         "url": f"/jobs/{job.id}",
     }
+
+
+async def test_the_url_of_a_job_has_the_prefix_that_a_proxy_removes(
+    client: httpx.AsyncClient, app: FastAPI, database: Database, engine: FakeEngine
+) -> None:
+    registered = (await client.post("/users", json=ADA)).json()
+    assert registered["jobs"][0]["url"].startswith("/jobs/")
+    async with client_of(app, database, engine, root_path="/api") as behind_proxy:
+        registered = (await behind_proxy.post("/api/users", json={**ADA, "email": "b@c.io"})).json()
+        url = registered["jobs"][0]["url"]
+        assert url == f"/api/jobs/{registered['jobs'][0]['id']}"
+        assert (await behind_proxy.get(url)).json()["url"] == url
+        listed = (await behind_proxy.get("/api/jobs")).json()["items"]
+        assert {job["url"] for job in listed} == {f"/api/jobs/{job['id']}" for job in listed}
+        moved = await behind_proxy.get("/api/jobs/")
+        assert httpx.URL(moved.headers["Location"]).path == "/api/jobs"
 
 
 async def test_an_unknown_job_is_not_found(client: httpx.AsyncClient) -> None:

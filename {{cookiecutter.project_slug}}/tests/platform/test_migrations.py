@@ -8,7 +8,7 @@ import pytest
 from alembic import command
 
 from app.database import Database, open_database
-from app.database.migrations import MIGRATIONS, is_migrated, migrate
+from app.database.migrations import MIGRATIONS, NOT_MIGRATED, migrate, state_of
 from app.settings import get_settings
 from tests.platform.data import REFUSED
 from tests.support.database import Server
@@ -24,18 +24,18 @@ def empty_database(server: Server, environ: Environ) -> str:
     return url
 
 
-async def is_newest() -> bool:
+async def state() -> str:
     async with open_database(get_settings().database_url) as database:
-        return await is_migrated(database)
+        return await state_of(database)
 
 
 async def test_an_empty_database_is_not_migrated(empty_database: str) -> None:
-    assert not await is_newest()
+    assert await state() == NOT_MIGRATED
 
 
 async def test_an_empty_database_is_migrated_to_the_newest_revision(empty_database: str) -> None:
     await migrate()
-    assert await is_newest()
+    assert await state() == "ok"
 
 
 async def test_a_migration_waits_for_the_database_and_says_so(
@@ -55,7 +55,7 @@ async def test_a_migration_waits_for_the_database_and_says_so(
 
 async def test_a_migrated_database_can_be_migrated_again(own_database: Database) -> None:
     await migrate()
-    assert await is_migrated(own_database)
+    assert await state_of(own_database) == "ok"
 
 
 async def test_the_models_and_the_migrations_agree(database: Database) -> None:
@@ -64,9 +64,9 @@ async def test_the_models_and_the_migrations_agree(database: Database) -> None:
 
 async def test_every_migration_can_be_reversed_and_repeated(own_database: Database) -> None:
     await asyncio.to_thread(command.downgrade, MIGRATIONS, "base")
-    assert not await is_migrated(own_database)
+    assert await state_of(own_database) == NOT_MIGRATED
     await migrate()
-    assert await is_migrated(own_database)
+    assert await state_of(own_database) == "ok"
 
 
 @pytest.mark.slow
@@ -77,4 +77,4 @@ def test_processes_may_migrate_at_the_same_time(empty_database: str) -> None:
     ]
     ends = [(process.communicate()[1], process.returncode) for process in processes]
     assert ends == [("", 0)] * 2
-    assert asyncio.run(is_newest())
+    assert asyncio.run(state()) == "ok"

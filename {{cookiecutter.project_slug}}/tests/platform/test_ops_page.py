@@ -23,7 +23,7 @@ from app.web.ops import actions, board, html, listing, pages
 from tests.platform.data import add_job, add_running_job, after, ago, reread, store
 from tests.support.rows import rows
 
-HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
+HOSTILE = "<script>alert(1)</script>\"'&" + 2 * "{" + " 7 * 7 " + 2 * "}"
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -250,7 +250,7 @@ async def test_whatever_clients_and_tasks_write_is_escaped(
         page = (await client.get(f"/ops{path}")).text
         assert "alert(1)" in page
         assert "<script>alert" not in page
-        assert "49" not in re.findall(r"&amp;(\S+)", page)
+        assert "&amp;49" not in page
         # It ends no attribute either.
         assert not re.search(r"=\"[^\"]*<script", page)
         assert page.count("<script") == 1
@@ -402,4 +402,5 @@ async def test_links_lead_below_the_path_of_a_proxy(
 
 def test_a_duration_has_at_most_two_units() -> None:
     texts = {0: "0.0 s", 59: "59 s", 60: "1 min", 3725: "1 h 2 min", 90_000: "1 d 1 h"}
-    assert {seconds: html.age(timedelta(seconds=seconds)) for seconds in texts} == texts
+    shown = html.environment.compile_expression("value|age")
+    assert {each: shown(value=timedelta(seconds=each)) for each in texts} == texts

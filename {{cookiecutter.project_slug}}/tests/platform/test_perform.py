@@ -3,20 +3,22 @@
 import asyncio
 import logging
 import re
-import sys
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.exc import InvalidRequestError
 
-from app.database import Database
+from app.database import Database, open_database
 from app.database.batching import Change, Item, Result
 from app.jobs import Job, Status, Task, UnitOfWork, current_job_id, task, unit_of_work
 from app.jobs.runtime import perform
+from app.settings import get_settings
 from app.users.models import AuditEntry
 from tests.platform.data import add_job, after, change, reread
 from tests.support.environment import Environ
@@ -97,6 +99,24 @@ async def test_a_task_commits_its_changes_with_its_success(database: Database) -
     assert [entry.subject for entry in await rows(database, AuditEntry)] == ["hello"]
 
 
+async def test_others_can_write_between_the_first_read_and_the_first_write_of_a_task(
+    database: Database,
+) -> None:
+    found: list[str] = []
+
+    @task()
+    async def read_and_write(uow: UnitOfWork) -> None:
+        assert not (await uow.session.scalars(select(AuditEntry))).all()
+        async with database.begin_write() as other:
+            other.add(AuditEntry(event="noted", subject="other"))
+        uow.session.add(AuditEntry(event="noted", subject="own"))
+        found.extend(await uow.session.scalars(select(AuditEntry.subject)))
+
+    job = await run(database, read_and_write)
+    assert (job.status, job.error) == (Status.SUCCEEDED, None)
+    assert sorted(found) == ["other", "own"]
+
+
 async def test_a_failure_rolls_back_the_changes_of_the_task(database: Database) -> None:
     @task()
     async def note(uow: UnitOfWork) -> None:
@@ -132,6 +152,21 @@ async def test_a_success_wakes_the_relay_if_the_job_has_followers(database: Data
     await add_job(database, **after(job))
     await perform(database, job.id)
     assert database.has_due_jobs.is_set()
+
+
+async def test_a_job_that_is_not_due_is_left_to_the_relay_and_the_log_says_so(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    @task()
+    async def note() -> None:
+        raise AssertionError
+
+    job = await enqueue(database, note)
+    await change(database, job, run_at=job.run_at + timedelta(hours=1))
+    with caplog.at_level(logging.INFO, "app.jobs.runtime.perform"):
+        await perform(database, job.id)
+    assert (await reread(database, job)).attempts == 0
+    assert "job is not due before " in caplog.text
 
 
 async def test_a_second_delivery_of_a_finished_job_does_nothing(database: Database) -> None:
@@ -257,29 +292,65 @@ async def test_a_timeout_error_of_the_task_itself_is_reported_as_such(database: 
     assert job.error == "TimeoutError: the other side is slow"
 
 
-@pytest.mark.parametrize("is_async", [True, False])
-async def test_a_task_that_calls_exit_has_failed(database: Database, is_async: bool) -> None:
-    def leave() -> None:
-        sys.exit("enough")
-
-    async def leave_async() -> None:
-        sys.exit("enough")
-
-    function: Callable[[], object] = leave_async if is_async else leave
-    job = await run(database, task()(function))
-    assert (job.status, job.error) == (Status.QUEUED, "SystemExit: enough")
+class Panic(BaseException):
+    """As an extension in Rust raises it."""
 
 
-async def test_a_job_of_an_unknown_task_fails_without_a_retry(database: Database) -> None:
-    job = await add_job(database, task="removed")
+class Unreadable(Exception):
+    def __str__(self) -> str:
+        raise Panic
+
+
+RAISED = {
+    "SystemExit: enough": SystemExit("enough"),
+    "KeyboardInterrupt: ": KeyboardInterrupt(),
+    "GeneratorExit: ": GeneratorExit(),
+    "Panic: at src/lib.rs:7": Panic("at src/lib.rs:7"),
+    "Unreadable: its text cannot be read, because of a Panic": Unreadable(),
+    "ExceptionGroup: two (2 sub-exceptions): ValueError: a; OSError: b": ExceptionGroup(
+        "two", [ValueError("a"), OSError("b")]
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", RAISED)
+async def test_whatever_a_task_raises_is_its_failure(database: Database, reason: str) -> None:
+    @task(max_tries=1)
+    def fail() -> None:
+        raise RAISED[reason]
+
+    @task(max_tries=1)
+    async def fail_async() -> None:
+        raise RAISED[reason]
+
+    @task(max_tries=1)
+    async def fail_in_transaction(uow: UnitOfWork) -> None:
+        await uow.session.execute(update(Job).values(request_id="changed"))
+        raise RAISED[reason]
+
+    for called in (fail, fail_async, fail_in_transaction):
+        job = await run(database, called)
+        assert (job.status, job.error, job.request_id) == (Status.FAILED, reason, None)
+
+
+async def test_a_job_of_an_unknown_task_is_put_off_without_using_up_a_try(
+    database: Database,
+) -> None:
+    job = await add_job(database, task="next_release")
     await perform(database, job.id)
     found = await reread(database, job)
-    assert (found.status, found.attempts) == (Status.FAILED, 1)
-    assert found.error == "Unrunnable: the code has no task of this name"
+    assert (found.status, found.lease_until, found.max_tries - found.attempts) == (
+        Status.QUEUED,
+        None,
+        job.max_tries,
+    )
+    assert found.started_at
+    assert found.run_at > found.started_at == found.unknown_since
+    assert found.error == "UnknownCall: the code has no task of this name"
 
 
 @pytest.mark.parametrize("arguments", [{}, {"text": 1}, {"text": "hello", "more": 1}])
-async def test_a_job_whose_arguments_no_longer_fit_fails_without_a_retry(
+async def test_a_job_whose_arguments_do_not_fit_is_put_off_without_using_up_a_try(
     database: Database, arguments: dict[str, object]
 ) -> None:
     @task()
@@ -288,8 +359,63 @@ async def test_a_job_whose_arguments_no_longer_fit_fails_without_a_retry(
     job = await add_job(database, task="note", arguments=arguments)
     await perform(database, job.id)
     found = await reread(database, job)
+    assert (found.status, found.max_tries - found.attempts) == (Status.QUEUED, job.max_tries)
+    assert str(found.error).startswith("UnknownCall: its arguments do not fit: ")
+
+
+async def test_a_job_that_was_put_off_runs_where_its_task_is_known(database: Database) -> None:
+    job = await add_job(database, task="note", arguments={"text": "hello"}, max_tries=1)
+    await perform(database, job.id)
+    texts = []
+
+    @task()
+    def note(text: str) -> None:
+        texts.append(text)
+
+    await change(database, job, run_at=job.created_at)
+    await perform(database, job.id)
+    assert texts == ["hello"]
+    assert (await reread(database, job)).status is Status.SUCCEEDED
+
+
+async def test_a_job_is_put_off_for_some_minutes_and_then_fails(database: Database) -> None:
+    job = await add_job(database, task="removed", max_tries=1)
+    waits: list[float] = []
+    while (found := await reread(database, job)).status is Status.QUEUED:
+        if found.started_at and found.unknown_since:
+            # As if it had waited, without waiting.
+            wait = found.run_at - found.started_at
+            waits.append(wait.total_seconds())
+            await change(
+                database,
+                job,
+                run_at=job.created_at,
+                unknown_since=found.unknown_since - wait,
+            )
+        await perform(database, job.id)
     assert found.status is Status.FAILED
-    assert str(found.error).startswith("Unrunnable: its arguments do not fit: ")
+    assert 290 < sum(waits) < 320
+    assert all(0.5 <= wait <= 10 for wait in waits)
+
+
+async def test_a_job_that_is_put_off_and_then_fails_is_retried_after_a_second(
+    database: Database,
+) -> None:
+    job = await add_job(database, task="fail", arguments={})
+    for _ in range(9):
+        await change(database, job, run_at=job.created_at)
+        await perform(database, job.id)
+
+    @task()
+    def fail() -> None:
+        raise OSError("no route")
+
+    await change(database, job, run_at=job.created_at)
+    await perform(database, job.id)
+    found = await reread(database, job)
+    assert found.started_at
+    assert found.run_at - found.started_at < timedelta(seconds=2)
+    assert (found.max_tries - found.attempts, found.unknown_since) == (4, None)
 
 
 async def test_a_key_error_of_the_task_itself_is_retried(database: Database) -> None:
@@ -315,8 +441,15 @@ async def test_an_error_loses_the_characters_that_no_database_stores(
     assert job.error == "ValueError: ab?"
 
 
+def is_renewed(job: Job) -> bool:
+    begun, until = job.started_at, job.lease_until
+    return bool(begun and until and until > begun + timedelta(seconds=2))
+
+
 @pytest.mark.slow
-async def test_a_lease_is_renewed_while_the_task_runs(database: Database, environ: Environ) -> None:
+async def test_a_lease_is_renewed_while_the_task_runs(
+    own_database: Database, environ: Environ
+) -> None:
     environ(JOBS_LEASE_SECONDS="1")
     may_end = asyncio.Event()
 
@@ -324,21 +457,98 @@ async def test_a_lease_is_renewed_while_the_task_runs(database: Database, enviro
     async def wait() -> None:
         await may_end.wait()
 
-    job = await enqueue(database, wait)
-    running = asyncio.create_task(perform(database, job.id))
+    job = await enqueue(own_database, wait)
+    running = asyncio.create_task(perform(own_database, job.id))
 
     async def lease_is_renewed() -> bool:
-        found = await reread(database, job)
-        return bool(
-            found.started_at
-            and found.lease_until
-            and found.lease_until > found.started_at + timedelta(seconds=1.2)
-        )
+        return is_renewed(await reread(own_database, job))
 
     await eventually(lease_is_renewed)
     may_end.set()
     await running
-    assert (await reread(database, job)).status is Status.SUCCEEDED
+    assert (await reread(own_database, job)).status is Status.SUCCEEDED
+
+
+def block_until(condition: Callable[[Job], bool]) -> None:
+    """Blocks the event loop until another one has seen that the only job meets the condition."""
+
+    async def watch() -> None:
+        async with open_database(get_settings().database_url) as another:
+
+            async def is_met() -> bool:
+                [job] = await rows(another, Job)
+                return condition(job)
+
+            await eventually(is_met)
+
+    watching = threading.Thread(target=asyncio.run, args=(watch(),))
+    watching.start()
+    watching.join()
+
+
+@pytest.mark.slow
+async def test_a_task_that_blocks_the_event_loop_keeps_its_lease_and_is_named(
+    own_database: Database, environ: Environ, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ(JOBS_LEASE_SECONDS="1")
+
+    @task()
+    async def compute() -> None:
+        block_until(is_renewed)
+
+    job = await run(own_database, compute)
+    assert (job.status, job.attempts) == (Status.SUCCEEDED, 1)
+    [record] = [record for record in caplog.records if "blocks the event loop" in record.msg]
+    assert vars(record)["task"] == "compute"
+
+
+@pytest.mark.slow
+async def test_a_task_that_blocks_the_event_loop_for_ever_is_recorded_as_late(
+    own_database: Database, environ: Environ
+) -> None:
+    environ(JOBS_LEASE_SECONDS="1")
+
+    @task(timeout=SOON)
+    async def compute() -> None:
+        block_until(lambda job: job.status is Status.QUEUED)
+
+    job = await run(own_database, compute)
+    assert (job.status, job.attempts) == (Status.QUEUED, 1)
+    assert job.error == "TimeoutError: timed out after 0.05 s, blocks the event loop"
+
+
+async def test_a_task_that_swallows_its_cancellation_has_timed_out(database: Database) -> None:
+    @task(timeout=SOON)
+    async def swallow() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    job = await run(database, swallow)
+    assert (job.status, job.error) == (Status.QUEUED, "TimeoutError: timed out after 0.05 s")
+
+
+@pytest.mark.slow
+async def test_a_task_that_never_ends_is_left_behind_and_writes_nothing(
+    database: Database,
+) -> None:
+    may_end = asyncio.Event()
+    raised: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @task(timeout=SOON)
+    async def swallow(uow: UnitOfWork) -> None:
+        while not may_end.is_set():
+            with suppress(asyncio.CancelledError):
+                await may_end.wait()
+        try:
+            await uow.session.execute(update(Job).values(task="late"))
+        except InvalidRequestError as error:
+            raised.set_result(str(error))
+
+    job = await run(database, swallow)
+    assert (job.status, job.error) == (Status.QUEUED, "TimeoutError: timed out after 0.05 s")
+    may_end.set()
+    assert "closed" in await raised
+    assert (await reread(database, job)).task == "swallow"
 
 
 async def test_a_try_that_lost_its_lease_commits_nothing(database: Database) -> None:
@@ -415,7 +625,7 @@ class LateDatabase(Database):
     """Commits a write, but does not return before a test lets it."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database.engine, database.engine)
+        super().__init__(database.engine, database.engine, database.engine)
         self.has_written = asyncio.Event()
         self.may_return = asyncio.Event()
 

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import time
 from collections.abc import Iterator
 from traceback import format_exception
 
@@ -12,6 +13,7 @@ from app.database import Database
 from app.jobs import Job, Status, UnitOfWork, task
 from app.jobs.runtime import perform
 from app.telemetry.log import JsonFormatter, TextFormatter
+from app.telemetry.redaction import redacted, redacting
 from app.users.models import User
 from tests.platform.data import add_job, reread, store
 
@@ -69,12 +71,39 @@ async def test_only_whole_words_are_redacted(database: Database) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "text", "shown"),
+    [
+        (["Ada", "Ada Lovelace"], "Ada Lovelace, not Ada", "***, not ***"),
+        (["+44 20", "20"], "at +44 20 and 20, not 44 20", "at *** and ***, not 44 ***"),
+        (["a-b", "b"], "a-bc a-b xa-b b", "a-bc *** xa-*** ***"),
+        ([NAME, NAME], f"{NAME}{NAME} '{NAME}'", f"{NAME}{NAME} '***'"),
+        (["..."], "wait...", "wait..."),
+    ],
+)
+def test_the_longest_value_is_redacted_where_it_is_whole_words(
+    values: list[str], text: str, shown: str
+) -> None:
+    with redacting({"values": values}):
+        assert redacted(text) == shown
+
+
+def test_an_error_costs_little_time_however_long_the_arguments_are() -> None:
+    """The event loop waits for it."""
+    document = f"{NAME} {ADDRESS}\n" * 100_000
+    began = time.thread_time()
+    with redacting({"document": document}):
+        assert redacted("it failed") == "it failed"
+    # A thousand times what it takes.
+    assert time.thread_time() - began < 1
+
+
 async def test_arguments_that_do_not_fit_are_not_shown(
     database: Database, logged: io.StringIO
 ) -> None:
     arguments = {"event": {ADDRESS: NAME}, "subject": [NAME], "other": ADDRESS}
     error = await error_of(database, await add_job(database, arguments=arguments))
-    assert error.startswith("Unrunnable: its arguments do not fit: event: ")
+    assert error.startswith("UnknownCall: its arguments do not fit: ")
     for told in (error, logged.getvalue()):
         assert [secret for secret in (NAME, ADDRESS) if secret in told] == []
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.settings import Settings, get_settings
+from app.settings import DRIVERS, Settings, get_settings
 from scripts.settings import EXAMPLE, OPERATIONS, fields, table
 from scripts.settings import example as settings_example
 from tests.platform.data import PRODUCTION
@@ -32,6 +32,7 @@ def error() -> str:
         ("LOG_LEVEL", "loud"),
         ("DATABASE_URL", "somewhere"),
         ("DATABASE_URL", "mysql://user:password@host/name"),
+        ("DATABASE_URL", "postgresql+psycopg2://user:password@host/name"),
         ("SMTP_PORT", "0"),
         ("SMTP_PORT", "many"),
         ("SMTP_SECURITY", "maybe"),
@@ -160,17 +161,61 @@ def test_a_webhook_needs_a_secret(environ: Environ) -> None:
 @pytest.mark.parametrize(
     ("given", "used"),
     [
-        ("sqlite:///app.db", "sqlite+aiosqlite:///app.db"),
-        ("postgres://user:p%40ss@host/name", "postgresql+asyncpg://user:p%40ss@host/name"),
-        ("postgresql://host/name?ssl=require", "postgresql+asyncpg://host/name?ssl=require"),
-        ("postgresql+asyncpg://host/name", "postgresql+asyncpg://host/name"),
+        ("postgres://user:p%40ss@host/name", "postgres://user:p%40ss@host/name"),
+        ("postgresql+asyncpg://host/name", "postgresql://host/name"),
+        ("postgresql://user:/?#%@host/name", "postgresql://user:%2F%3F%23%25@host/name"),
     ],
 )
-def test_a_database_url_gets_the_driver_of_the_service(
-    environ: Environ, given: str, used: str
-) -> None:
+def test_a_database_url_is_completed(environ: Environ, given: str, used: str) -> None:
     environ(DATABASE_URL=given)
     assert get_settings().database_url == used
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://user:password@host:5432/name",
+        "postgresql://host/name?sslmode=require",
+        "postgresql://host/name?sslmode=verify-full&sslrootcert=system",
+        "postgresql://host/name?sslmode=require&channel_binding=prefer&connect_timeout=10",
+        "postgresql://host/name?application_name=shop&options=-c%20search_path%3Dshop",
+        "postgresql://one:5432,two:5433/name?target_session_attrs=read-write",
+        "postgresql://user:password@/name?host=/cloudsql/project:region:instance",
+        "postgresql://host:6543/name?pgbouncer=true",
+    ],
+)
+def test_a_database_url_of_a_provider_is_accepted(environ: Environ, url: str) -> None:
+    environ(DATABASE_URL=url)
+    assert get_settings().database_url == url
+
+
+@pytest.mark.parametrize(
+    ("query", "advice"),
+    [
+        ("ssl=true", "instead of ssl=true, write sslmode=require"),
+        (
+            "channel_binding=require",
+            "instead of channel_binding=require, write sslmode=verify-full&sslrootcert=system",
+        ),
+        ("connection_limit=1", "remove the parameter connection_limit, which is not supported"),
+        ("keepalives=1", "remove the parameter keepalives, which is not supported"),
+        ("connect_timeout=soon", r"connect_timeout must be \d+"),
+        ("pgbouncer=yes", "pgbouncer must be true|false"),
+        ("sslrootcert=missing.pem", "sslrootcert must be a file: missing.pem is none"),
+    ],
+)
+def test_a_database_url_that_cannot_be_used_says_what_to_write(
+    environ: Environ, query: str, advice: str
+) -> None:
+    environ(DATABASE_URL=f"postgresql://host/name?sslmode=require&{query}")
+    assert error() == f"Wrong settings: DATABASE_URL: {advice}"
+
+
+def test_a_missing_driver_is_named(environ: Environ, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DRIVERS, "postgresql", "missing_driver")
+    environ(DATABASE_URL="postgresql://host/name")
+    advice = "run `uv add missing_driver` to use postgresql://"
+    assert error() == f"Wrong settings: DATABASE_URL: {advice}"
 
 
 def test_the_environment_takes_precedence_over_the_env_file(environ: Environ) -> None:

@@ -4,11 +4,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pydantic import ValidationError
 
 from app.database import utc_now
+from app.errors import Unprocessable
 from app.jobs import Status, UnitOfWork, current_job_id, task
-from app.jobs.task import exponential
+from app.jobs.backoff import exponential
 from app.telemetry import log
 
 pytestmark = pytest.mark.usefixtures("own_tasks")
@@ -69,7 +69,7 @@ def test_an_argument_of_the_wrong_type_is_refused() -> None:
     @task()
     def greet(name: str) -> None: ...
 
-    with pytest.raises(ValidationError, match="name"):
+    with pytest.raises(Unprocessable, match="greet: parameter name is invalid: "):
         greet.job(42)  # type: ignore[arg-type] # which is what is tested
 
 

@@ -43,8 +43,10 @@ def lasting_stack(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
     url, directory = server.copy(migrated), tmp_path_factory.mktemp("stack")
+    # So that a job that the code does not know fails at once.
+    settings = LONG_LEASE | {"JOBS_UNKNOWN_SECONDS": "0"}
     tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "watched"}
-    with running_stack(url, private_broker, directory, LONG_LEASE | tracing) as stack:
+    with running_stack(url, private_broker, directory, settings | tracing) as stack:
         yield stack
     server.drop(url)
 

@@ -90,6 +90,7 @@ def running_stack(
             "API_TOKEN": api_token,
             "TRUSTED_HOSTS": "127.0.0.1",
             "JOBS_RELAY_SECONDS": "0.2",
+            "STOP_DELAY_SECONDS": "0",
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(mail_server.port),
             "SMTP_SECURITY": "none",

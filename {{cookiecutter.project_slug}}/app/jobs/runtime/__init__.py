@@ -4,6 +4,7 @@
 - `relay.py`: sends jobs to the engine, those of a request at once and all others when due.
 - `timetable.py`: enqueues what has a schedule.
 - `perform.py`: runs one job. `threads.py`: threads for tasks that block.
+- `workers.py`: starts the worker processes.
 
 `app/main.py` runs the relay, and `app/engine.py` calls `perform`. Nothing here needs to change for
 a new task.
@@ -11,6 +12,7 @@ a new task.
 
 from app.jobs.runtime.leases import keep_leased
 from app.jobs.runtime.perform import perform
-from app.jobs.runtime.relay import Engine, Relay, in_batches
+from app.jobs.runtime.relay import Engine, QueueFull, Relay, in_batches
+from app.jobs.runtime.workers import run_workers
 
-__all__ = ["Engine", "Relay", "in_batches", "keep_leased", "perform"]
+__all__ = ["Engine", "QueueFull", "Relay", "in_batches", "keep_leased", "perform", "run_workers"]

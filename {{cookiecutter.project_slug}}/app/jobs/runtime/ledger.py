@@ -1,7 +1,7 @@
 """The transitions of a job, and which jobs are due.
 
     queued -> running -> succeeded
-                      -> queued     failed with tries left, or given back
+                      -> queued     failed with tries left, given back, or unknown to the code
                       -> failed     no tries left, until somebody retries it
                       -> cancelled  asked to stop, until somebody retries it
     queued -> cancelled
@@ -20,17 +20,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.database import Timestamp
-from app.database import utc_now as now
+from app.database import FromNow
+from app.jobs.backoff import spread
 from app.jobs.models import OPEN, Job, Predecessor, Status
 from app.settings import get_settings
 
+MIN_PUT_OFF, MAX_PUT_OFF = timedelta(seconds=1), timedelta(seconds=10)
 MAX_ERROR_LENGTH = 1000
 MAX_FAILURES = 10
 CANCELLED_BY_REQUEST = "cancelled"
 
-NOW = sa.bindparam("now", callable_=now, type_=Timestamp)
-UNTIL = sa.bindparam("until", callable_=lambda: now() + get_settings().jobs_lease, type_=Timestamp)
+NOW = sa.bindparam("now", timedelta(0), type_=FromNow)
+UNTIL = sa.bindparam("lease", callable_=lambda: get_settings().jobs_lease, type_=FromNow)
 JOBS = sa.bindparam("jobs", type_=sa.Uuid, expanding=True)
 # Pairs of a job and the number of its try.
 TRIES: sa.BindParameter[Any] = sa.bindparam("tries", expanding=True)
@@ -96,7 +97,11 @@ GIVE_BACK = CHANGE.values(lease_until=None, status=Status.QUEUED)
 END = CHANGE.values(
     lease_until=None, error=sa.bindparam("reason"), failures=sa.bindparam("all", type_=sa.JSON)
 )
-TRY_AGAIN = END.values(status=Status.QUEUED, run_at=sa.bindparam("at"))
+TRY_AGAIN = END.values(
+    status=Status.QUEUED, run_at=sa.bindparam("wait", type_=FromNow), unknown_since=None
+)
+# This try does not count.
+PUT_OFF = TRY_AGAIN.values(max_tries=Job.max_tries + 1, unknown_since=sa.bindparam("since"))
 FAIL = END.values(status=Status.FAILED, finished_at=NOW)
 CANCEL = END.values(status=Status.CANCELLED, finished_at=NOW)
 # SQLAlchemy leaves out the name of the table in SQLite's RETURNING.
@@ -126,6 +131,8 @@ class Failure(NamedTuple):
     # Until the next try. Without it, the job ends with the status.
     wait: timedelta | None
     status: Status = Status.FAILED
+    # This code does not know the call. Other code may, while a deploy goes on.
+    is_unknown: bool = False
 
 
 async def claim(connection: AsyncConnection, jobs: Sequence[uuid.UUID]) -> list[Job | None]:
@@ -167,18 +174,21 @@ async def fail(connection: AsyncConnection, failures: Sequence[Failure]) -> list
 
 
 async def _fail(connection: AsyncConnection, failure: Failure) -> LeaseLost | None:
-    job, reason, wait, status = failure
+    job, wait = failure.job, failure.wait
     # No database stores a lone surrogate, and PostgreSQL no NUL.
-    text = reason.encode(errors="replace").decode().replace("\0", "")[:MAX_ERROR_LENGTH]
+    reason = failure.reason.encode(errors="replace").decode().replace("\0", "")[:MAX_ERROR_LENGTH]
     started_at = job.started_at.isoformat() if job.started_at else None
-    this = {"attempt": job.attempts, "started_at": started_at, "error": text}
-    values = {"reason": text, "all": [*job.failures, this][-MAX_FAILURES:]}
-    if wait is not None:
-        changed = await _change(connection, TRY_AGAIN, [job], at=now() + wait, **values)
+    this = {"attempt": job.attempts, "started_at": started_at, "error": reason}
+    values: dict[str, object] = {"reason": reason, "all": [*job.failures, this][-MAX_FAILURES:]}
+    if wait is None:
+        change = CANCEL if failure.status is Status.CANCELLED else FAIL
+    elif failure.is_unknown:
+        change = PUT_OFF
+        values |= {"wait": wait, "since": job.unknown_since or job.started_at}
     else:
-        end = CANCEL if status is Status.CANCELLED else FAIL
-        changed = await _change(connection, end, [job], **values)
-    return None if changed else LeaseLost()
+        change = TRY_AGAIN
+        values |= {"wait": wait}
+    return None if await _change(connection, change, [job], **values) else LeaseLost()
 
 
 async def renew(
@@ -199,6 +209,15 @@ async def _change(
     given = {"jobs": [job.id for job in jobs], "tries": [(job.id, job.attempts) for job in jobs]}
     found = await connection.execute(change, given | values)
     return {row[0]: bool(row[-1]) for row in found}
+
+
+def until_known(job: Job) -> timedelta | None:
+    """As long as it has already waited for code that knows it, within bounds."""
+    since = job.unknown_since or job.started_at
+    waited = job.started_at - since if job.started_at and since else timedelta(0)
+    if waited.total_seconds() >= get_settings().jobs_unknown_seconds:
+        return None
+    return spread(min(max(waited, MIN_PUT_OFF), MAX_PUT_OFF))
 
 
 async def is_any(session: AsyncSession, condition: sa.ColumnElement[bool]) -> bool:
@@ -231,7 +250,7 @@ async def take(session: AsyncSession, condition: sa.ColumnElement[bool], limit: 
             ),
             error=sa.case(
                 (Job.cancel_requested, CANCELLED_BY_REQUEST),
-                (CANNOT_FOLLOW, "the job before it did not end as wanted"),
+                (CANNOT_FOLLOW, "a job before it was cancelled, or did not fail"),
                 (is_lost, "the worker was lost"),
                 else_=Job.error,
             ),

@@ -3,19 +3,19 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import Any
 
-from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.database import Database, DatabaseUnavailable
 from app.jobs.models import Job, Status
 from app.jobs.running import GiveUp, Progress, TryAgain, progress
-from app.jobs.runtime import ledger
+from app.jobs.runtime import leases, ledger
 from app.jobs.runtime.threads import run_in_thread
 from app.jobs.task import Task, registry
 from app.jobs.uow import UnitOfWork, unit_of_work
@@ -27,10 +27,12 @@ logger = logging.getLogger(__name__)
 # How long to retry recording an outcome while the database is unavailable: nobody else can take
 # the job meanwhile. Engines allow a job more than this beyond the timeout of its task.
 PATIENCE = timedelta(seconds=20)
+# How long a cancelled task may take to end. Then it is left behind.
+CLEAN_UP_SECONDS = 5
 
 
-class Unrunnable(Exception):
-    """The job does not fit the code, so another try would fail too."""
+class UnknownCall(Exception):
+    """This code does not know the task or its arguments. During a deploy, other code may."""
 
 
 class Cancelled(Exception):
@@ -42,9 +44,7 @@ async def perform(database: Database, job_id: uuid.UUID) -> None:
     try:
         job = await _claim(database, job_id)
         if job is None:
-            async with database.read() as session:
-                if await session.get(Job, job_id) is None:
-                    logger.warning("there is no such job", extra={"job_id": str(job_id)})
+            await _say_why_not(database, job_id)
             return
     except DatabaseUnavailable as error:
         logger.warning("a job could not be claimed, and will run later: %s", error)
@@ -83,6 +83,16 @@ async def _claim(database: Database, job_id: uuid.UUID) -> Job | None:
         raise
 
 
+async def _say_why_not(database: Database, job_id: uuid.UUID) -> None:
+    about = {"job_id": str(job_id)}
+    async with database.read() as session:
+        job = await session.get(Job, job_id)
+    if job is None:
+        logger.warning("there is no such job", extra=about)
+    elif job.status is Status.QUEUED and job.run_at > await database.read_clock():
+        logger.info("job is not due before %s: a relay sends it then", job.run_at, extra=about)
+
+
 async def _give_back(database: Database, job: Job) -> None:
     with suppress(DatabaseUnavailable):
         async with database.engine.begin() as connection:
@@ -98,7 +108,7 @@ async def _run(database: Database, job: Job, about: dict[str, object]) -> None:
         raise
     except ledger.LeaseLost:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a task may raise anything
         await _fail(database, job, error, about)
     else:
         logger.info("job succeeded", extra=about)
@@ -109,12 +119,6 @@ async def _run(database: Database, job: Job, about: dict[str, object]) -> None:
 async def _succeed(database: Database, job: Job) -> bool:
     """Returns whether other jobs may start now."""
     task, arguments = _call_of(job)
-    limits = _limits(database, job, task.timeout.total_seconds())
-    if not task.is_async:
-        async with limits:
-            result = await run_in_thread(partial(task.function, **arguments))
-        success = ledger.Success(job, task.pack_result(result))
-        return await database.write_with_retry(ledger.succeed, success, PATIENCE)
     async with AsyncExitStack() as stack:
         uow: UnitOfWork | None = None
         given: list[UnitOfWork | AsyncSession] = []
@@ -122,16 +126,17 @@ async def _succeed(database: Database, job: Job) -> bool:
             given.append(uow := await stack.enter_async_context(unit_of_work(database)))
         if AsyncSession in task.takes:
             given.append(await stack.enter_async_context(database.read()))
-        async with limits:
-            result = await task.function(*given, **arguments)
-        success = ledger.Success(job, task.pack_result(result))
-        if uow is None:
-            return await database.write_with_retry(ledger.succeed, success, PATIENCE)
-        await uow.session.flush()
-        [is_followed] = await ledger.succeed(await uow.session.connection(), [success])
-        if isinstance(is_followed, ledger.LeaseLost):
-            raise is_followed
-    return is_followed or bool(uow.jobs)
+        call = partial(task.function, *given, **arguments)
+        work = call() if task.is_async else run_in_thread(call)
+        result = task.pack_result(await _call(database, job, task, work))
+        if uow:
+            await uow.session.flush()
+            connection = await uow.session.connection()
+            [is_followed] = await ledger.succeed(connection, [ledger.Success(job, result)])
+            if isinstance(is_followed, ledger.LeaseLost):
+                raise is_followed
+            return is_followed or bool(uow.jobs)
+    return await database.write_with_retry(ledger.succeed, ledger.Success(job, result), PATIENCE)
 
 
 async def _fail(
@@ -142,10 +147,12 @@ async def _fail(
         await database.write_with_retry(ledger.fail, failure, PATIENCE)
         logger.info("job cancelled", extra=about)
         return
-    tracing.record_failure(error)
-    reason = redaction.redacted(f"{type(error).__name__}: {error}")
+    reason = redaction.redacted(_reason_of(error))[: ledger.MAX_ERROR_LENGTH]
+    tracing.record_failure(error, reason)
     wait = _wait_after(job, error)
-    await database.write_with_retry(ledger.fail, ledger.Failure(job, reason, wait), PATIENCE)
+    is_unknown = isinstance(error, UnknownCall)
+    failure = ledger.Failure(job, reason, wait, is_unknown=is_unknown)
+    await database.write_with_retry(ledger.fail, failure, PATIENCE)
     attempt = f"attempt {job.attempts} of {job.max_tries}"
     if wait is not None:
         seconds = wait.total_seconds()
@@ -159,62 +166,92 @@ async def _fail(
 
 
 def _wait_after(job: Job, error: BaseException) -> timedelta | None:
-    if isinstance(error, Unrunnable | GiveUp) or job.attempts >= job.max_tries:
+    """The time until the next try. None if there is none."""
+    if isinstance(error, UnknownCall):
+        return ledger.until_known(job)
+    left = job.max_tries - job.attempts
+    if left <= 0 or isinstance(error, GiveUp):
         return None
-    return error.delay if isinstance(error, TryAgain) else registry[job.task].backoff(job.attempts)
+    if isinstance(error, TryAgain):
+        return error.delay
+    task = registry[job.task]
+    # Tries that did not count, or that came before a retry by hand, do not prolong it.
+    return task.backoff(max(task.max_tries - left, 1))
+
+
+def _reason_of(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException as raised:  # a task may raise anything
+        text = f"its text cannot be read, because of a {type(raised).__name__}"
+    if isinstance(error, BaseExceptionGroup):
+        text += f": {'; '.join(map(_reason_of, error.exceptions))}"
+    return f"{type(error).__name__}: {text}"
 
 
 def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
+    if job.task not in registry:
+        raise UnknownCall("the code has no task of this name")
+    task = registry[job.task]
     try:
-        task = registry[job.task]
         return task, task.unpack(job)
-    except KeyError:
-        raise Unrunnable("the code has no task of this name") from None
-    except ValidationError as error:
-        misfits = (
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_url=False)
-        )
-        raise Unrunnable(f"its arguments do not fit: {'; '.join(misfits)}") from None
+    except (TypeError, ValueError) as error:
+        raise UnknownCall(f"its arguments do not fit: {error}") from None
 
 
-@asynccontextmanager
-async def _limits(database: Database, job: Job, seconds: float) -> AsyncIterator[None]:
-    """Renew the lease meanwhile. Stop the work after its timeout, or if it is cancelled."""
-    running = Progress()
-    try:
-        async with asyncio.timeout(seconds) as deadline:
-            renewal = asyncio.create_task(_renew(database, job, running, deadline))
-            with log.bound(progress, running):
-                try:
-                    yield
-                finally:
-                    renewal.cancel()
-    except TimeoutError as error:
-        if renewal.done() and not renewal.cancelled():
-            raise Cancelled from error
-        if deadline.expired():
-            raise TimeoutError(f"timed out after {seconds:g} s") from error
-        raise
-    except asyncio.CancelledError as error:
-        if (current := asyncio.current_task()) and current.cancelling():
-            raise
-        raise RuntimeError("the task cancelled itself") from error
+async def _call(
+    database: Database, job: Job, task: Task[..., ..., Any], work: Coroutine[Any, Any, object]
+) -> object:
+    """Run the function of a task. Stop it after its timeout, or if the job is lost or cancelled."""
+    seconds = task.timeout.total_seconds()
+    late = TimeoutError(f"timed out after {seconds:g} s")
+    now = Progress()
+    with log.bound(progress, now):
+        running = asyncio.create_task(_outcome(work), name=job.task)
+    began = monotonic()
+    is_lost = is_cancelled = False
 
+    async def renew(connection: AsyncConnection) -> bool:
+        nonlocal is_lost, is_cancelled
+        if monotonic() < began + seconds + CLEAN_UP_SECONDS + get_settings().jobs_lease_seconds:
+            must_stop = await ledger.renew(connection, job, now.percent, now.note)
+            is_lost, is_cancelled = must_stop is None, must_stop is True
+        elif not is_lost:
+            # The event loop has been blocked for too long: this process may never go on.
+            is_lost = True
+            reason = f"{type(late).__name__}: {late}, blocks the event loop"
+            failure = ledger.Failure(job, reason, _wait_after(job, late))
+            await ledger.fail(connection, [failure])
+        return not (is_lost or is_cancelled)
 
-async def _renew(
-    database: Database, job: Job, running: Progress, deadline: asyncio.Timeout
-) -> None:
-    """Ends when somebody has cancelled the job."""
-    while True:
-        await asyncio.sleep(get_settings().jobs_lease_seconds / 3)
+    with leases.keeper_of(database).keep(renew, running.cancel):
         try:
-            async with database.engine.begin() as connection:
-                must_stop = await ledger.renew(connection, job, running.percent, running.note)
-        except Exception as error:
-            logger.warning("the lease of a job could not be renewed: %r", error)
-            continue
-        if must_stop is not False:
-            deadline.reschedule(0)
-        if must_stop:
-            return
+            await asyncio.wait([running], timeout=seconds)
+        finally:
+            if not running.done():
+                running.cancel()
+                await asyncio.wait([running], timeout=CLEAN_UP_SECONDS)
+    if is_lost:
+        raise ledger.LeaseLost
+    if not running.done():
+        logger.warning("a cancelled task does not end", extra={"task": job.task})
+    if is_cancelled:
+        raise Cancelled
+    if not running.done():
+        raise late
+    result, error = running.result()
+    if monotonic() - began >= seconds:
+        raise late from error
+    if isinstance(error, asyncio.CancelledError):
+        raise RuntimeError("the task cancelled itself") from error
+    if error:
+        raise error
+    return result
+
+
+async def _outcome(work: Coroutine[Any, Any, object]) -> tuple[object, BaseException | None]:
+    """Whatever a task raises must not end the event loop."""
+    try:
+        return await work, None
+    except BaseException as error:
+        return None, error

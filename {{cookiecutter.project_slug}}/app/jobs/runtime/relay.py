@@ -27,6 +27,10 @@ def in_batches(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
     return (jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH))
 
 
+class QueueFull(Exception):
+    """Raised by an engine that takes no more jobs of a queue for now."""
+
+
 class Engine(Protocol):
     """What an engine must do. It may lose, repeat or delay a job: the ledger copes."""
 
@@ -47,7 +51,6 @@ class Relay:
         self._is_broker_unavailable = False
         self._is_database_unavailable = False
         self._failing: set[object] = set()
-        self._sending: dict[str, asyncio.Task[None]] = {}
         self._lease_seconds = get_settings().jobs_lease_seconds
         self._look_for_lost_at = monotonic()
 
@@ -57,10 +60,8 @@ class Relay:
         try:
             yield self
         finally:
-            ending = [running, *self._sending.values()]
-            for task in ending:
-                task.cancel()
-            await asyncio.wait(ending)
+            running.cancel()
+            await asyncio.wait([running])
 
     async def dispatch(self, jobs: Sequence[Job]) -> None:
         """Send leased jobs in their order. What cannot be sent now, a relay sends later."""
@@ -69,10 +70,11 @@ class Relay:
             by_queue[job.queue].append(job)
         await asyncio.gather(*map(self._dispatch, by_queue.values()))
 
-    async def _dispatch(self, jobs: Sequence[Job]) -> None:
+    async def _dispatch(self, jobs: Sequence[Job]) -> bool:
         async with leases.keep_leased(self._database, jobs):
-            if not await self._send(jobs):
+            if not (is_sent := await self._send(jobs)):
                 await leases.release(self._database, jobs)
+        return is_sent
 
     async def relay(self) -> None:
         """Send what is due and not leased."""
@@ -120,22 +122,11 @@ class Relay:
         self._is_database_unavailable = False
 
     async def _send_due(self) -> None:
-        """A full queue must not hold up another, so the next round does not wait for it."""
         async with self._database.read() as session:
             queues = await ledger.queues_of(session, ledger.TO_SEND)
-        for queue in {*queues} - self._sending.keys():
-            self._sending[queue] = asyncio.create_task(self._send_all(queue))
-        if self._sending:
-            done, _ = await asyncio.wait(
-                self._sending.values(), timeout=get_settings().jobs_relay_seconds
-            )
-            self._sending = {q: task for q, task in self._sending.items() if task not in done}
-            for task in done:
-                task.result()
-
-    async def _send_all(self, queue: str) -> None:
-        while await self._send_some(ledger.TO_SEND & (Job.queue == queue), BATCH):
-            pass
+        for queue in queues:
+            while await self._send_some(ledger.TO_SEND & (Job.queue == queue), BATCH):
+                pass
 
     async def _send_lost(self, queue: str) -> None:
         # In this order, a job that is claimed meanwhile does not count as lost.
@@ -155,14 +146,18 @@ class Relay:
         for job in taken:
             if job.status is not Status.QUEUED:
                 logger.error("job %s: %s", job.status, job.error, extra={"job_id": str(job.id)})
-        await self.dispatch([job for job in taken if job.status is Status.QUEUED])
-        return len(taken)
+        to_send = [job for job in taken if job.status is Status.QUEUED]
+        is_sent = not to_send or await self._dispatch(to_send)
+        return len(taken) if is_sent else 0
 
     async def _send(self, jobs: Sequence[Job]) -> bool:
         if not self._is_broker_unavailable:
             try:
                 await self._engine.send(jobs)
+                return True
+            except QueueFull:
+                return False
             except Exception as error:
                 logger.warning("jobs could not be sent, and will be sent later: %r", error)
                 self._is_broker_unavailable = True
-        return not self._is_broker_unavailable
+        return False

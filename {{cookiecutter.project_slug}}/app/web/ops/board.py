@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.database import Database, DatabaseUnavailable, utc_now
+from app.database import Database, DatabaseUnavailable
 from app.jobs import Job, Status, registry
 from app.jobs.metrics import SINCE
 from app.jobs.models import NOT_SUCCEEDED, Schedule
@@ -134,14 +134,14 @@ class Board:
                 started = monotonic()
                 try:
                     async with asyncio.timeout(TIMEOUT_SECONDS), database.read() as session:
-                        self._seen = await self._read(session)
+                        self._seen = await self._read(session, await database.read_clock())
                 except TimeoutError as error:
                     raise DatabaseUnavailable("the jobs could not be read in time") from error
                 ended = monotonic()
                 self._read_again_at = ended + max(MAX_AGE_SECONDS, REST * (ended - started))
             return self._seen
 
-    async def _read(self, session: AsyncSession) -> Overview:
+    async def _read(self, session: AsyncSession, now: datetime) -> Overview:
         total = Tally()
         tasks = defaultdict[str, Tally](Tally, {name: Tally() for name in registry})
         queues = defaultdict[str, Tally](Tally, {name: Tally() for name in all_queues()})
@@ -152,11 +152,11 @@ class Board:
             total.failed += row.jobs
             tasks[row.task].failed = row.jobs
         return Overview(
-            read_at=utc_now(),
+            read_at=now,
             total=total,
             tasks=dict(sorted(tasks.items())),
             queues=dict(sorted(queues.items())),
-            minutes=await self._read_minutes(session),
+            minutes=await self._read_minutes(session, now),
             groups=_grouped((await session.execute(FAILURES)).all()),
             schedules=[
                 row
@@ -165,8 +165,8 @@ class Board:
             ],
         )
 
-    async def _read_minutes(self, session: AsyncSession) -> list[Minute]:
-        last = utc_now().replace(second=0, microsecond=0)
+    async def _read_minutes(self, session: AsyncSession, now: datetime) -> list[Minute]:
+        last = now.replace(second=0, microsecond=0)
         shown = [last - MINUTE * number for number in reversed(range(MINUTES))]
         known = {begin: self._minutes[begin] for begin in shown if begin in self._minutes}
         unknown = [begin for begin in shown if begin not in known or begin in shown[-OPEN_MINUTES:]]

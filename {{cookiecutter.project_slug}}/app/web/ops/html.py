@@ -5,9 +5,9 @@ from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
-from app.database import utc_now
 from app.jobs import Status
 from app.web.ops.guard import is_open, link
 
@@ -18,7 +18,7 @@ HEADERS = {
     # With no-referrer, browsers send `Origin: null` with our own forms.
     "Referrer-Policy": "same-origin",
 }
-UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 # A redirect names the text: a page shows no text of its URL.
 NOTICES = {
     "retried": "Queued again: {n}.",
@@ -31,22 +31,20 @@ NOTICES = {
 }
 
 
-def age(duration: timedelta | datetime | None) -> str:
+@pass_context
+def age(context: Context, value: timedelta | datetime | None) -> str:
     """How long, or how long ago, in two units at most: `2 h 5 min`."""
-    if duration is None:
+    if value is None:
         return "-"
-    if isinstance(duration, datetime):
-        duration = utc_now() - duration
-    seconds = max(duration.total_seconds(), 0)
+    seconds = (context["now"] - value if isinstance(value, datetime) else value).total_seconds()
     if seconds < 10:
-        return f"{seconds:.1f} s"
-    for size, name in UNITS:
-        if seconds >= size:
-            whole, rest = divmod(int(seconds), size)
-            smaller = {"d": (3600, "h"), "h": (60, "min"), "min": (1, "s")}[name]
-            part = rest // smaller[0]
-            return f"{whole} {name} {part} {smaller[1]}" if part else f"{whole} {name}"
-    return f"{seconds:.0f} s"
+        return f"{max(seconds, 0):.1f} s"
+    whole = int(seconds)
+    for size, name, part, smaller in UNITS:
+        if whole >= size:
+            rest = f" {whole % size // part} {smaller}" if whole % size >= part else ""
+            return f"{whole // size} {name}{rest}"
+    return f"{whole} s"
 
 
 def moment(value: datetime) -> str:
@@ -72,7 +70,7 @@ def page(request: Request, name: str, values: dict[str, object], status: int = 2
         base=link(request, "/ops"),
         notice=notice.format(n=f"{int(count):,}" if count.isdecimal() and len(count) < 10 else 0),
         has_login=not is_open(),
-        now=utc_now(),
+        now=request.state.database.now(),
         statuses=[*Status],
     )
     return HTMLResponse(text, status, HEADERS)

@@ -11,7 +11,10 @@ from app.database import Base, utc_now
 
 class OrderStatus(StrEnum):
     PLACED = "placed"
+    PAID = "paid"
+    UNPAID = "unpaid"
     PACKED = "packed"
+    CANCELLED = "cancelled"
 
 
 class Order(Base):
@@ -25,3 +28,5 @@ class Order(Base):
     )
     total: Mapped[Decimal] = mapped_column(Numeric(12, 2))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # The job that charges the card. Cancelling it cancels what follows it.
+    payment_id: Mapped[uuid.UUID]

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, EmailStr, Field
 
 from app.jobs import JobRead
 from app.orders.models import OrderStatus
@@ -15,6 +15,7 @@ Amount = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2, example
 class OrderCreate(BaseModel):
     user_id: uuid.UUID
     total: Amount
+    card: str = Field(max_length=100, description="Token of the payment provider")
 
 
 class OrderRead(BaseModel):
@@ -29,3 +30,7 @@ class OrderRead(BaseModel):
 
 class OrderPlaced(OrderRead):
     jobs: Sequence[JobRead]
+
+
+class ReportCreate(BaseModel):
+    email: EmailStr = Field(description="Who is told when the report is ready")

@@ -1,0 +1,1 @@
+{% include cookiecutter.__database ~ "/test_refusals.py" %}
