@@ -12,7 +12,8 @@ from checks import UV, environment
 # A property of a test that passed but left something out. Its value says what and why.
 LEFT_OUT = "left out"
 INSTALL = {
-    name: f"apt-get install {name}" for name in ("redis-server", "rabbitmq-server", "pgbouncer")
+    name: f"apt-get install {name}"
+    for name in ("redis-server", "rabbitmq-server", "pgbouncer", "chromium")
 }
 
 

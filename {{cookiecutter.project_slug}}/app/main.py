@@ -22,9 +22,10 @@ from app.tasks import registry
 from app.telemetry import configure_logging
 from app.telemetry.tracing import is_routine
 from app.users.routes import router as users
-from app.web import health, jobs, metrics
+from app.web import health, jobs, metrics, ops
 from app.web.metrics import Metrics
 from app.web.middleware import add_middleware
+from app.web.ops.board import Board
 from app.web.problems import PROBLEMS, add_error_handlers
 
 logger = logging.getLogger(__name__)
@@ -99,11 +100,13 @@ def create_app() -> FastAPI:
         telemetry={"exclude": is_routine, "auto_configure": False},
     )
     app.state.metrics = Metrics(registry)
+    app.state.board = Board()
     app.state.is_draining = False
     add_middleware(app, settings)
     add_error_handlers(app)
     app.include_router(users)
     app.include_router(jobs.router)
+    app.include_router(ops.router)
     app.include_router(metrics.router)
     app.include_router(health.router)
     return app

@@ -89,6 +89,7 @@ def create_engine(
         return engine
     options = _postgresql_options(url, statement_seconds)
     engine = _create("postgresql+asyncpg://", pool_size, connect_args=options)
+    event.listen(engine.sync_engine, "connect", _prepare_postgresql)
     _ping_after_idleness(engine.sync_engine)
     return engine
 
@@ -148,6 +149,14 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _prepare_postgresql(connection: DBAPIConnection, _: object) -> None:
+    # It would compile a query over many jobs for seconds, which runs for a tenth of one.
+    cursor = connection.cursor()
+    cursor.execute("SET jit = off")
+    cursor.close()
+    connection.commit()
 
 
 def _begin_write_on_sqlite(connection: Connection) -> None:

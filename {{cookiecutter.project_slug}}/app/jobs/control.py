@@ -4,7 +4,7 @@ Each is a conditional UPDATE: what a worker has begun or ended meanwhile is left
 """
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -49,8 +49,13 @@ async def retry(session: AsyncSession, job_id: uuid.UUID) -> bool:
         raise Conflict("Another job of this task and key is open.") from None
 
 
-async def retry_failed(session: AsyncSession, task: str, limit: int = 1000) -> int:
-    """Retry the oldest failed jobs of a task. Returns how many there were, up to the limit."""
+async def retry_failed(
+    session: AsyncSession, task: str, limit: int = 1000, until: datetime | None = None
+) -> int:
+    """Retry the oldest failed jobs of a task. Returns how many there were, up to the limit.
+
+    What has failed after `until` is left alone.
+    """
     other = aliased(Job)
     # Of the jobs with a key, only one may be open: the newest is retried.
     is_newer = (other.status == Status.FAILED) & (other.created_at > Job.created_at)
@@ -61,6 +66,8 @@ async def retry_failed(session: AsyncSession, task: str, limit: int = 1000) -> i
         other.finished_at.is_(None) | is_newer,
     )
     may_open = Job.key.is_(None) | ~has_other
+    if until:
+        may_open &= Job.finished_at <= until
     failed = sa.select(Job.id).where(Job.status == Status.FAILED, Job.task == task, may_open)
     oldest = failed.order_by(Job.created_at).limit(limit).with_for_update(skip_locked=True)
     return await _retry(session, Job.id.in_(sa.select(oldest.cte("oldest").c.id)))

@@ -38,13 +38,14 @@ END_BEFORE = (
 )
 COULD_START_AT = case((Job.is_follower & (Job.run_at < END_BEFORE), END_BEFORE), else_=Job.run_at)
 IS_DUE = IS_QUEUED & MAY_START
+# Of a queued job, set if and only if it is due.
 SINCE = case((IS_DUE, COULD_START_AT), (Job.status == Status.RUNNING, Job.started_at))
 NOT_ENDED_WELL = (
     select(
         Job.task,
         Job.status,
         func.count(),
-        func.count(case((IS_DUE, 1))),
+        func.count(SINCE),
         func.count(case((IS_QUEUED, Job.error))),
         func.min(SINCE),
     )

@@ -62,9 +62,14 @@ def record_failure(error: BaseException, reason: str) -> None:
         span.set_status(StatusCode.ERROR, reason)
 
 
+def is_refresh(scope: Mapping[str, Any]) -> bool:
+    """The operators' page keeps itself up to date."""
+    return scope["path"].startswith("/ops") and (b"x-refresh", b"1") in scope["headers"]
+
+
 def is_routine(scope: Mapping[str, Any]) -> bool:
-    """Requests of probes and scrapers, which would hide the other traces."""
-    return str(scope["path"]).startswith(("/health/", "/metrics"))
+    """Requests of probes, scrapers and open pages, which would hide the other traces."""
+    return scope["path"].startswith(("/health/", "/metrics")) or is_refresh(scope)
 
 
 def exported(*engines: Engine) -> AbstractContextManager[None]:

@@ -1,0 +1,13 @@
+"""The operators' page at /ops: what the jobs do, and buttons to retry, cancel and run them.
+
+- `guard.py`: who may see it, and which requests may change something.
+- `board.py`: what the overview shows. `listing.py`: lists of jobs. `timeline.py`: one job.
+- `pages.py` and `actions.py`: the routes. `html.py` renders `templates/`.
+
+It is rendered on the server and works without JavaScript. All text is escaped, the pages allow no
+script but `static/ops.js`, and they show only those arguments of a job that identify it.
+"""
+
+from app.web.ops.pages import router
+
+__all__ = ["router"]

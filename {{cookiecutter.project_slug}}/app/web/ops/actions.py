@@ -1,0 +1,76 @@
+"""What the buttons do. Each is a conditional UPDATE: whoever comes second changes nothing."""
+
+import logging
+from time import monotonic
+from typing import Annotated, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.errors import Conflict
+from app.jobs import Job, unit_of_work
+from app.jobs.control import retry_failed
+from app.jobs.models import OPEN, Schedule
+from app.web.jobs import JobId
+from app.web.ops.guard import link
+
+router = APIRouter()
+logger = logging.getLogger(__name__)
+
+# A short transaction does not keep others from writing.
+BATCH = 1000
+MAX_SECONDS = 5
+
+TaskName = Annotated[str, Path(pattern=r"^\w+$")]
+
+
+def _answer(request: Request, place: str, did: str, count: int, **about: object) -> Response:
+    """Back to the page, which says what was done. So does the log."""
+    if count:
+        logger.info("operator: %s", did, extra={"count": count, **about})
+        request.app.state.board.forget()
+    else:
+        did = "nothing"
+    return RedirectResponse(link(request, f"/ops{place}?did={did}&n={count}"), 303)
+
+
+@router.post("/jobs/{job_id}/{action}")
+async def change_job(
+    request: Request, job_id: JobId, action: Literal["retry", "cancel", "run-now"]
+) -> Response:
+    did = {"retry": "retried", "cancel": "cancelled", "run-now": "hurried"}[action]
+    try:
+        async with unit_of_work(request.state.database) as uow:
+            changes = {"retry": uow.retry, "cancel": uow.cancel, "run-now": uow.run_now}
+            count = int(await changes[action](job_id))
+    except Conflict:
+        did, count = "blocked", 1
+    return _answer(request, f"/jobs/{job_id}", did, count, job=str(job_id))
+
+
+@router.post("/tasks/{task}/retry")
+async def retry_all(request: Request, task: TaskName) -> Response:
+    clicked_at = await request.state.database.read_clock()
+    stop_at = monotonic() + MAX_SECONDS
+    retried, found = 0, BATCH
+    while found == BATCH and monotonic() < stop_at:
+        async with unit_of_work(request.state.database) as uow:
+            # What fails again meanwhile is left alone.
+            found = await retry_failed(uow.session, task, BATCH, clicked_at)
+        retried += found
+    did = "retried-some" if found == BATCH else "retried"
+    return _answer(request, "", did, retried, task=task)
+
+
+@router.post("/schedules/{task}/run")
+async def run_schedule(request: Request, task: TaskName) -> Response:
+    """The relay enqueues it, unless its last run is still in progress."""
+    is_running = sa.exists().where(Job.id == Schedule.job_id, OPEN)
+    now = await request.state.database.read_clock()
+    is_later = (Schedule.task == task) & (Schedule.next_at > now)
+    async with unit_of_work(request.state.database) as uow:
+        hurry = sa.update(Schedule).where(is_later, ~is_running).values(next_at=now)
+        found = await uow.session.scalars(hurry.returning(Schedule.task))
+        count = len(found.all())
+    return _answer(request, "", "started", count, task=task)

@@ -1,0 +1,196 @@
+"""What the overview shows, read at most every two seconds, however many people look at it."""
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import Database, DatabaseUnavailable
+from app.jobs import Job, Status, registry
+from app.jobs.metrics import SINCE
+from app.jobs.models import NOT_SUCCEEDED, Schedule
+from app.jobs.task import all_queues
+
+TIMEOUT_SECONDS = 3
+MAX_AGE_SECONDS = 2
+# A read that takes long is repeated less often: it takes a tenth of a core at most.
+REST = 10
+# Counting more would take too long in an incident.
+MAX_COUNT = 100_000
+MINUTE = timedelta(minutes=1)
+MINUTES = 60
+# A row may become visible after its finished_at: the last minutes are read again.
+OPEN_MINUTES = 3
+LATEST_FAILURES = 1000
+MAX_GROUPS = 20
+# What differs between two errors of the same kind.
+VARIABLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|\d+", re.IGNORECASE)
+KIND_LENGTH = 200
+
+ACTIVE = (
+    sa.select(Job.task, Job.queue, Job.status, SINCE.label("since"))
+    # The second condition is implied, but leads SQLite to the small index.
+    .where(Job.status.in_([Status.QUEUED, Status.RUNNING]), NOT_SUCCEEDED)
+    .limit(MAX_COUNT)
+    .subquery()
+)
+TALLY = sa.select(
+    *(ACTIVE.c.task, ACTIVE.c.queue, ACTIVE.c.status),
+    sa.func.count().label("jobs"),
+    sa.func.count(ACTIVE.c.since).label("due"),
+    sa.func.min(ACTIVE.c.since).label("since"),
+).group_by(ACTIVE.c.task, ACTIVE.c.queue, ACTIVE.c.status)
+IS_FAILED = (Job.status == Status.FAILED) & NOT_SUCCEEDED
+FAILED = sa.select(Job.task).where(IS_FAILED).limit(MAX_COUNT).subquery()
+FAILED_TALLY = sa.select(FAILED.c.task, sa.func.count().label("jobs")).group_by(FAILED.c.task)
+FAILURES = (
+    sa.select(Job.id, Job.task, Job.error, Job.finished_at)
+    .where(IS_FAILED)
+    .order_by(Job.created_at.desc())
+    .limit(LATEST_FAILURES)
+)
+SCHEDULES = (
+    sa.select(Schedule.task, Schedule.next_at, Schedule.job_id, Job.status, Job.finished_at)
+    .outerjoin(Job, Job.id == Schedule.job_id)
+    .order_by(Schedule.task)
+)
+
+
+@dataclass
+class Tally:
+    """Jobs of a task, or of a queue."""
+
+    queued: int = 0
+    due: int = 0
+    running: int = 0
+    failed: int = 0
+    oldest_due: datetime | None = None
+    oldest_running: datetime | None = None
+    queues: set[str] = field(default_factory=set)
+
+    def waits_long(self, now: datetime) -> bool:
+        return self.oldest_due is not None and now - self.oldest_due > MINUTE
+
+    def add(self, row: sa.Row[Any]) -> None:
+        self.queues.add(row.queue)
+        if row.status is Status.RUNNING:
+            self.running += row.jobs
+            self.oldest_running = _first(self.oldest_running, row.since)
+        else:
+            self.queued += row.jobs
+            self.due += row.due
+            self.oldest_due = _first(self.oldest_due, row.since)
+
+
+@dataclass(frozen=True)
+class Minute:
+    begin: datetime
+    ended: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Failures of one task and one kind."""
+
+    count: int
+    last: Any
+
+
+@dataclass(frozen=True)
+class Overview:
+    read_at: datetime
+    total: Tally
+    tasks: dict[str, Tally]
+    queues: dict[str, Tally]
+    minutes: list[Minute]
+    groups: list[Group]
+    schedules: list[Any]
+
+
+class Board:
+    """One per application."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._seen: Overview | None = None
+        self._read_again_at = 0.0
+        self._minutes: dict[datetime, Minute] = {}
+
+    def forget(self) -> None:
+        """Somebody has changed what it shows."""
+        self._read_again_at = 0
+
+    async def look(self, database: Database) -> Overview:
+        async with self._turn:
+            if self._seen is None or monotonic() >= self._read_again_at:
+                started = monotonic()
+                try:
+                    async with asyncio.timeout(TIMEOUT_SECONDS), database.read() as session:
+                        self._seen = await self._read(session, await database.read_clock())
+                except TimeoutError as error:
+                    raise DatabaseUnavailable("the jobs could not be read in time") from error
+                ended = monotonic()
+                self._read_again_at = ended + max(MAX_AGE_SECONDS, REST * (ended - started))
+            return self._seen
+
+    async def _read(self, session: AsyncSession, now: datetime) -> Overview:
+        total = Tally()
+        tasks = defaultdict[str, Tally](Tally, {name: Tally() for name in registry})
+        queues = defaultdict[str, Tally](Tally, {name: Tally() for name in all_queues()})
+        for row in await session.execute(TALLY):
+            for tally in (total, tasks[row.task], queues[row.queue]):
+                tally.add(row)
+        for row in await session.execute(FAILED_TALLY):
+            total.failed += row.jobs
+            tasks[row.task].failed = row.jobs
+        return Overview(
+            read_at=now,
+            total=total,
+            tasks=dict(sorted(tasks.items())),
+            queues=dict(sorted(queues.items())),
+            minutes=await self._read_minutes(session, now),
+            groups=_grouped((await session.execute(FAILURES)).all()),
+            schedules=[
+                row
+                for row in await session.execute(SCHEDULES)
+                if row.task in registry and registry[row.task].rule
+            ],
+        )
+
+    async def _read_minutes(self, session: AsyncSession, now: datetime) -> list[Minute]:
+        last = now.replace(second=0, microsecond=0)
+        shown = [last - MINUTE * number for number in reversed(range(MINUTES))]
+        known = {begin: self._minutes[begin] for begin in shown if begin in self._minutes}
+        unknown = [begin for begin in shown if begin not in known or begin in shown[-OPEN_MINUTES:]]
+        is_failed = sa.case((Job.status == Status.FAILED, 1))
+        # A range for each minute, because each database divides times in its own way.
+        counts = [
+            sa.select(sa.literal(number), sa.func.count(), sa.func.count(is_failed))
+            .select_from(Job)
+            .where(Job.finished_at >= begin, Job.finished_at < begin + MINUTE)
+            for number, begin in enumerate(unknown)
+        ]
+        for number, ended, failed in await session.execute(sa.union_all(*counts)):
+            known[unknown[number]] = Minute(unknown[number], ended, failed)
+        self._minutes = known
+        return [known[begin] for begin in shown]
+
+
+def _grouped(failures: Sequence[Any]) -> list[Group]:
+    groups = defaultdict[tuple[str, str], list[Any]](list)
+    for row in failures:
+        groups[row.task, VARIABLE.sub("#", (row.error or "")[:KIND_LENGTH])].append(row)
+    largest = sorted(groups.values(), key=len, reverse=True)[:MAX_GROUPS]
+    return [Group(len(rows), max(rows, key=lambda row: row.finished_at)) for rows in largest]
+
+
+def _first(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(filter(None, (one, other)), default=None)

@@ -1,0 +1,113 @@
+"""Who may see the pages, and which requests may change something."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from time import time
+from urllib.parse import quote
+
+from fastapi import Depends, HTTPException, Request, Response
+
+from app.settings import get_settings
+
+SESSION_SECONDS = 12 * 3600
+SESSION = re.compile(r"([0-9]{10})\.[0-9a-f]{64}")
+# Where a login may lead to: a page of these routes, and nothing that a browser takes for a host.
+OWN_PAGE = re.compile(r"/ops(/jobs(/[0-9a-f-]{36})?)?(\?[A-Za-z0-9_=&.-]*)?")
+
+
+def is_open() -> bool:
+    """In development, a token that is not set is not required."""
+    return get_settings().ops_token is None
+
+
+def is_right(token: str) -> bool:
+    return secrets.compare_digest(token.encode(errors="replace"), _token())
+
+
+def begin_session(response: Response) -> None:
+    """Any process can check it, and a new OPS_TOKEN ends it."""
+    is_public = _is_public()
+    response.set_cookie(
+        _cookie(),
+        _signed(int(time()) + SESSION_SECONDS),
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        secure=is_public,
+        samesite="strict",
+    )
+
+
+def end_session(response: Response) -> None:
+    # A browser ignores a cookie of this name that is not secure.
+    response.delete_cookie(_cookie(), secure=_is_public(), httponly=True, samesite="strict")
+
+
+def has_session(request: Request) -> bool:
+    if is_open():
+        return True
+    given = request.cookies.get(_cookie(), "")
+    found = SESSION.fullmatch(given)
+    if not found or int(found[1]) < time():
+        return False
+    return secrets.compare_digest(given, _signed(int(found[1])))
+
+
+def own_page(path: str) -> str:
+    return path if OWN_PAGE.fullmatch(path) else "/ops"
+
+
+def link(request: Request, path: str) -> str:
+    """A proxy may serve the pages below a path of its own."""
+    return str(request.scope.get("root_path", "")) + path
+
+
+async def require_session(request: Request) -> None:
+    if has_session(request):
+        return
+    wanted = "/ops"
+    if request.method == "GET":
+        path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+        wanted = own_page(f"{path}?{request.url.query}".rstrip("?"))
+    login = link(request, f"/ops/login?next={quote(wanted, safe='')}")
+    raise HTTPException(303, "Please log in.", {"Location": login})
+
+
+async def require_same_origin(request: Request) -> None:
+    """Only our own pages may send a form. A page of another site or port may not."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin", "")
+    # Browsers send no Sec-Fetch-Site over http to a name other than localhost.
+    is_own = site == "same-origin" if site else _is_own(origin, request.headers.get("host"))
+    if request.method != "GET" and not is_own:
+        raise HTTPException(403, "Only forms of these pages may do this.")
+
+
+def _is_own(origin: str, host: str | None) -> bool:
+    scheme, _, place = origin.partition("://")
+    return scheme in ("http", "https") and place == host
+
+
+SameOrigin = Depends(require_same_origin)
+# In this order, a form of another site learns nothing about the session.
+OperatorOnly = [SameOrigin, Depends(require_session)]
+
+
+def _signed(until: int) -> str:
+    mark = hmac.new(_token(), f"ops {until}".encode(), hashlib.sha256)
+    return f"{until}.{mark.hexdigest()}"
+
+
+def _token() -> bytes:
+    token = get_settings().ops_token
+    return token.get_secret_value().encode() if token else b""
+
+
+def _is_public() -> bool:
+    return get_settings().environment != "development"
+
+
+def _cookie() -> str:
+    # With this prefix, no other host or port can set it. It requires https.
+    return "__Host-ops" if _is_public() else "ops"

@@ -1,0 +1,76 @@
+"""Renders the pages. Everything that is not markup of ours is escaped."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+
+from app.jobs import Status
+from app.web.ops.guard import is_open, link
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    # With no-referrer, browsers send `Origin: null` with our own forms.
+    "Referrer-Policy": "same-origin",
+}
+UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+# A redirect names the text: a page shows no text of its URL.
+NOTICES = {
+    "retried": "Queued again: {n}.",
+    "retried-some": "Queued again: {n}. There are more: retry them too.",
+    "cancelled": "The job is cancelled, or will stop soon if it is running.",
+    "hurried": "The job starts now.",
+    "started": "The schedule runs now.",
+    "blocked": "Not retried: another job of this task and key is open.",
+    "nothing": "Nothing has changed: the job, or the last run, is in another state by now.",
+}
+
+
+@pass_context
+def age(context: Context, value: timedelta | datetime | None) -> str:
+    """How long, or how long ago, in two units at most: `2 h 5 min`."""
+    if value is None:
+        return "-"
+    seconds = (context["now"] - value if isinstance(value, datetime) else value).total_seconds()
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    whole = int(seconds)
+    for size, name, part, smaller in UNITS:
+        if whole >= size:
+            rest = f" {whole % size // part} {smaller}" if whole % size >= part else ""
+            return f"{whole // size} {name}{rest}"
+    return f"{whole} s"
+
+
+def moment(value: datetime) -> str:
+    return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+environment.filters |= {"age": age, "moment": moment, "number": "{:,}".format}
+
+
+def page(request: Request, name: str, values: dict[str, object], status: int = 200) -> HTMLResponse:
+    count = request.query_params.get("n", "")
+    notice = NOTICES.get(request.query_params.get("did", ""), "")
+    text = environment.get_template(name).render(
+        values,
+        title=request.app.title,
+        base=link(request, "/ops"),
+        notice=notice.format(n=f"{int(count):,}" if count.isdecimal() and len(count) < 10 else 0),
+        has_login=not is_open(),
+        now=request.state.database.now(),
+        statuses=[*Status],
+    )
+    return HTMLResponse(text, status, HEADERS)

@@ -1,0 +1,113 @@
+"""The pages, and the way in and out."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import parse_qs, quote
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+
+from app.errors import NotFound
+from app.jobs import Job, registry
+from app.jobs.task import all_queues
+from app.web.deps import Session
+from app.web.jobs import JobId
+from app.web.ops import actions, guard
+from app.web.ops.board import MAX_COUNT, Board
+from app.web.ops.html import page
+from app.web.ops.listing import WITHOUT_RESULT, Filter, list_jobs, relatives
+
+router = APIRouter(include_in_schema=False)
+public = APIRouter(prefix="/ops")
+guarded = APIRouter(prefix="/ops", dependencies=guard.OperatorOnly)
+
+STATIC = Path(__file__).parent / "static"
+
+
+def _message(request: Request, text: str) -> Response:
+    about = {"text": text, "url": guard.link(request, "/ops/jobs"), "refresh": False}
+    return page(request, "message.html", about, 404)
+
+
+def shown_arguments(job: Job) -> dict[str, object]:
+    return registry[job.task].shown_arguments(job) if job.task in registry else {}
+
+
+@guarded.get("")
+async def overview(request: Request) -> Response:
+    board: Board = request.app.state.board
+    seen = await board.look(request.state.database)
+    highest = max(1, *(minute.ended for minute in seen.minutes))
+    about = {"seen": seen, "highest": highest, "registry": registry, "max_count": MAX_COUNT}
+    return page(request, "overview.html", about)
+
+
+@guarded.get("/jobs")
+async def jobs(request: Request, session: Session, wanted: Annotated[Filter, Query()]) -> Response:
+    try:
+        found, older = await list_jobs(session, wanted)
+    except NotFound as error:
+        return _message(request, error.detail)
+    listed = [(job, shown_arguments(job)) for job in found]
+    about = {"wanted": wanted, "jobs": listed, "older": older}
+    names = {"tasks": sorted(registry), "queues": all_queues()}
+    return page(request, "jobs.html", about | names)
+
+
+@guarded.get("/jobs/{job_id}")
+async def job(request: Request, session: Session, job_id: JobId) -> Response:
+    found = await session.get(Job, job_id, options=[WITHOUT_RESULT])
+    if found is None:
+        return _message(request, "There is no such job. Old jobs are deleted.")
+    before, after = await relatives(session, found)
+    trace = found.traceparent.split("-")[1] if found.traceparent else None
+    about = {"job": found, "shown": shown_arguments(found), "trace": trace}
+    return page(request, "job.html", {**about, "before": before, "after": after})
+
+
+@public.get("/login")
+async def login_form(
+    request: Request,
+    wanted: Annotated[str, Query(alias="next")] = "/ops",
+    came: Literal["in", "back", "wrong", ""] = "",
+) -> Response:
+    here = guard.own_page(wanted)
+    if guard.has_session(request):
+        return RedirectResponse(guard.link(request, here), 303)
+    again = guard.link(request, f"/ops/login?next={quote(here, safe='')}")
+    # A browser keeps the cookie back when somebody follows a link from another site. If our own
+    # page leads here, it sends the cookie.
+    if request.headers.get("sec-fetch-site") == "cross-site" and not came:
+        about = {"text": "One moment", "url": f"{again}&came=back", "refresh": True}
+        return page(request, "message.html", about)
+    return page(request, "login.html", {"wanted": here, "came": came})
+
+
+@public.post("/login", dependencies=[guard.SameOrigin])
+async def log_in(request: Request) -> Response:
+    given = parse_qs((await request.body()).decode(errors="replace"))
+    wanted = guard.own_page(given.get("next", ["/ops"])[0])
+    login = guard.link(request, f"/ops/login?next={quote(wanted, safe='')}")
+    if not guard.is_right(given.get("token", [""])[0]):
+        return RedirectResponse(f"{login}&came=wrong", 303)
+    # It leads on, unless the browser did not keep the cookie.
+    response = RedirectResponse(f"{login}&came=in", 303)
+    guard.begin_session(response)
+    return response
+
+
+@public.post("/logout", dependencies=[guard.SameOrigin])
+async def log_out(request: Request) -> Response:
+    response = RedirectResponse(guard.link(request, "/ops/login"), 303)
+    guard.end_session(response)
+    return response
+
+
+@public.get("/static/{name}")
+async def static(name: Literal["ops.css", "ops.js", "icon.svg"]) -> Response:
+    return FileResponse(STATIC / name, headers={"Cache-Control": "max-age=300"})
+
+
+guarded.include_router(actions.router)
+router.include_router(public)
+router.include_router(guarded)
