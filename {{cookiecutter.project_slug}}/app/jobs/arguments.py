@@ -5,6 +5,7 @@ import json
 from contextlib import suppress
 from dataclasses import is_dataclass
 from datetime import datetime
+from functools import partial
 from types import GenericAlias
 from typing import Any
 
@@ -47,6 +48,7 @@ class Argument:
         for mark, what in REFUSED_TYPES.items():
             if mark in schemas:
                 raise TypeError(f"{self._parameter} cannot be stored: it is or contains {what}")
+        self._dump = partial(self._type.dump_python, mode="json", round_trip=True, warnings="error")
         self._has_drawn_defaults = "'default_factory'" in schemas
 
     def dump(self, value: object) -> object:
@@ -58,13 +60,7 @@ class Argument:
         # A field that is not set stays so, unless its default is drawn, or tells models apart.
         for exclude_unset in (True, False)[self._has_drawn_defaults :]:
             with suppress(ValueError):  # whose text may contain the value
-                [dumped] = self._type.dump_python(
-                    given,
-                    mode="json",
-                    round_trip=True,
-                    exclude_unset=exclude_unset,
-                    warnings="error",
-                )
+                [dumped] = self._dump(given, exclude_unset=exclude_unset)
                 if _is_same(self._load(dumped), given):
                     return dumped
         raise Unprocessable(f"{self._parameter} would not arrive from JSON as it was given")
