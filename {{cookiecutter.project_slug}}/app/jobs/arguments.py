@@ -14,11 +14,7 @@ from pydantic.errors import PydanticUserError
 
 from app.errors import Unprocessable
 
-REFUSED_KINDS = (
-    inspect.Parameter.POSITIONAL_ONLY,
-    inspect.Parameter.VAR_POSITIONAL,
-    inspect.Parameter.VAR_KEYWORD,
-)
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 # What the schemas of a type contain if its values never arrive as they were given.
 REFUSED_TYPES = {
     "_serialize_secret": "a secret",
@@ -32,7 +28,7 @@ class Argument:
 
     def __init__(self, task: str, parameter: inspect.Parameter) -> None:
         self._parameter = f"{task}: parameter {parameter.name}"
-        if parameter.kind in REFUSED_KINDS:
+        if parameter.kind not in BY_NAME:
             raise TypeError(f"{self._parameter} must not be {parameter.kind.description}")
         if parameter.annotation is parameter.empty:
             raise TypeError(f"{self._parameter} must have an annotation")
@@ -61,22 +57,19 @@ class Argument:
         for exclude_unset in (True, False)[self._has_drawn_defaults :]:
             with suppress(ValueError):  # whose text may contain the value
                 [dumped] = self._dump(given, exclude_unset=exclude_unset)
-                if _is_same(self._load(dumped), given):
+                if _is_same([self.load(dumped)], given):
                     return dumped
         raise Unprocessable(f"{self._parameter} would not arrive from JSON as it was given")
 
     def load(self, dumped: object) -> object:
         """Raises a ValueError if it does not fit the code any more."""
+        text = json.dumps([dumped], allow_nan=False)
         try:
-            [value] = self._load(dumped)
+            # Not from Python objects: only from JSON, a strict model accepts a date as text.
+            [value] = self._type.validate_json(text, by_alias=False, by_name=True)
         except ValidationError as error:
             raise ValueError(f"{self._parameter} is invalid: {misfits(error)}") from None
         return value
-
-    def _load(self, dumped: object) -> list[Any]:
-        # From text, because a strict model accepts a date only from JSON.
-        text = json.dumps([dumped], allow_nan=False)
-        return self._type.validate_json(text, by_alias=False, by_name=True)
 
 
 def misfits(error: ValidationError) -> str:
