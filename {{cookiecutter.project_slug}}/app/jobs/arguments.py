@@ -5,6 +5,7 @@ import json
 from contextlib import suppress
 from dataclasses import is_dataclass
 from datetime import datetime
+from functools import partial
 from types import GenericAlias
 from typing import Any
 
@@ -13,11 +14,7 @@ from pydantic.errors import PydanticUserError
 
 from app.errors import Unprocessable
 
-REFUSED_KINDS = (
-    inspect.Parameter.POSITIONAL_ONLY,
-    inspect.Parameter.VAR_POSITIONAL,
-    inspect.Parameter.VAR_KEYWORD,
-)
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 # What the schemas of a type contain if its values never arrive as they were given.
 REFUSED_TYPES = {
     "_serialize_secret": "a secret",
@@ -31,7 +28,7 @@ class Argument:
 
     def __init__(self, task: str, parameter: inspect.Parameter) -> None:
         self._parameter = f"{task}: parameter {parameter.name}"
-        if parameter.kind in REFUSED_KINDS:
+        if parameter.kind not in BY_NAME:
             raise TypeError(f"{self._parameter} must not be {parameter.kind.description}")
         if parameter.annotation is parameter.empty:
             raise TypeError(f"{self._parameter} must have an annotation")
@@ -47,6 +44,7 @@ class Argument:
         for mark, what in REFUSED_TYPES.items():
             if mark in schemas:
                 raise TypeError(f"{self._parameter} cannot be stored: it is or contains {what}")
+        self._dump = partial(self._type.dump_python, mode="json", round_trip=True, warnings="error")
         self._has_drawn_defaults = "'default_factory'" in schemas
 
     def dump(self, value: object) -> object:
@@ -58,29 +56,20 @@ class Argument:
         # A field that is not set stays so, unless its default is drawn, or tells models apart.
         for exclude_unset in (True, False)[self._has_drawn_defaults :]:
             with suppress(ValueError):  # whose text may contain the value
-                [dumped] = self._type.dump_python(
-                    given,
-                    mode="json",
-                    round_trip=True,
-                    exclude_unset=exclude_unset,
-                    warnings="error",
-                )
-                if _is_same(self._load(dumped), given):
+                [dumped] = self._dump(given, exclude_unset=exclude_unset)
+                if _is_same([self.load(dumped)], given):
                     return dumped
         raise Unprocessable(f"{self._parameter} would not arrive from JSON as it was given")
 
     def load(self, dumped: object) -> object:
         """Raises a ValueError if it does not fit the code any more."""
+        text = json.dumps([dumped], allow_nan=False)
         try:
-            [value] = self._load(dumped)
+            # Not from Python objects: only from JSON, a strict model accepts a date as text.
+            [value] = self._type.validate_json(text, by_alias=False, by_name=True)
         except ValidationError as error:
             raise ValueError(f"{self._parameter} is invalid: {misfits(error)}") from None
         return value
-
-    def _load(self, dumped: object) -> list[Any]:
-        # From text, because a strict model accepts a date only from JSON.
-        text = json.dumps([dumped], allow_nan=False)
-        return self._type.validate_json(text, by_alias=False, by_name=True)
 
 
 def misfits(error: ValidationError) -> str:
