@@ -24,7 +24,7 @@ MAX_AGE_SECONDS = 2
 MAX_COUNT = 100_000
 MINUTE = timedelta(minutes=1)
 MINUTES = 60
-# A row may become visible after its finished_at: the last minutes are read again.
+# A row may become visible after its finished_at: the last minutes are not remembered.
 OPEN_MINUTES = 3
 LATEST_FAILURES = 1000
 MAX_GROUPS = 20
@@ -156,8 +156,7 @@ class Board:
     async def _read_minutes(self, session: AsyncSession, now: datetime) -> list[Minute]:
         last = now.replace(second=0, microsecond=0)
         shown = [last - MINUTE * number for number in reversed(range(MINUTES))]
-        known = {begin: self._minutes[begin] for begin in shown if begin in self._minutes}
-        unknown = [begin for begin in shown if begin not in known or begin in shown[-OPEN_MINUTES:]]
+        unknown = [begin for begin in shown if begin not in self._minutes]
         is_failed = sa.case((Job.status == Status.FAILED, 1))
         # A range for each minute, because each database divides times in its own way.
         counts = [
@@ -167,9 +166,10 @@ class Board:
             for number, begin in enumerate(unknown)
         ]
         for number, ended, failed in await session.execute(sa.union_all(*counts)):
-            known[unknown[number]] = Minute(unknown[number], ended, failed)
-        self._minutes = known
-        return [known[begin] for begin in shown]
+            self._minutes[unknown[number]] = Minute(unknown[number], ended, failed)
+        minutes = [self._minutes[begin] for begin in shown]
+        self._minutes = {minute.begin: minute for minute in minutes[:-OPEN_MINUTES]}
+        return minutes
 
 
 def _has_rule(name: str) -> bool:
