@@ -13,10 +13,10 @@ RUN := $(UV) run --quiet
 MEASURE = PYTHONPATH=.:scripts:tests/faults $(RUN) python -m benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test containers faults bench bench-quick bench-page lint fmt sync settings docs release render-all check-all clean
+.PHONY: help demo screenshots test containers faults bench bench-quick bench-page lint fmt sync settings docs release render-all check-all clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(UV) ## render a service, start it and try it (ENGINE=background DATABASE=sqlite)
 	$(RUN) python scripts/demo.py $(ENGINE) $(DATABASE)
@@ -56,6 +56,9 @@ settings: $(UV) ## write the project's lists of settings from its code
 
 docs: $(UV) ## write the sessions in README.md from real runs
 	$(RUN) python scripts/show.py
+
+screenshots: $(UV) ## write the screenshots of both READMEs from a running service
+	$(RUN) python scripts/shop.py
 
 release: $(UV) ## stamp, commit and tag a release (VERSION=v1.2.3)
 	$(RUN) python scripts/release.py $(VERSION)

@@ -10,7 +10,6 @@ import pytest
 from servers import LEFT_OUT
 from template import copy_sources, memoise_jinja
 
-
 memoise_jinja()
 
 

@@ -21,6 +21,8 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
     change(project / "README.md", "## Try it\n", "## Try it out\n")
     change(project / "app/web/middleware.py", "Gives each request", "Gives every request")
     change(project / ".editorconfig", "root = true\n", "root = true\n# learnt\n")
+    image = project / "docs/images/ops.png"
+    image.write_bytes(image.read_bytes() + b"\x00newer")
     (project / "app" / "web" / "clock.py").write_text('"""Tells the time."""\n')
     upstream.write_changelog("v0.2.0 (not released)", "v0.1.0 (2026-01-31)")
     upstream.commit()

@@ -129,7 +129,7 @@ def read_work(project: Path) -> dict[str, list[str]]:
     ).splitlines()
     files = {path: project / path for path in listed if path not in NOT_WORK}
     return {
-        path: file.read_text(encoding="utf-8").splitlines()
+        path: file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         for path, file in files.items()
         if file.exists()
     }

@@ -77,6 +77,15 @@ async def test_the_bars_count_each_job_that_has_ended_in_the_last_hour(
         assert "8, of which 2 failed" in await seen(client)
 
 
+async def test_a_minute_is_remembered_only_when_it_is_over(database: Database) -> None:
+    watched, now = board.Board(), utc_now()
+    for minutes, ended in ((0, 1), (10, 2)):  # ten minutes later, somebody looks again
+        await add_job(database, status=Status.SUCCEEDED, finished_at=now)
+        async with database.read() as session:
+            read = await watched._read_minutes(session, now + timedelta(minutes=minutes))
+        assert sum(minute.ended for minute in read) == ended
+
+
 async def test_failures_are_grouped_by_task_and_kind_of_error(
     client: httpx.AsyncClient, database: Database
 ) -> None:

@@ -98,7 +98,7 @@ async def test_a_wrong_token_opens_nothing(client: httpx.AsyncClient, locked: No
         response = await client.post("/ops/login", content=body, headers=OWN)
         assert response.headers["location"].endswith("&came=wrong")
         assert "set-cookie" not in response.headers
-    for body in (b"", b"\xff\xfe", b"token", b"{}", b"token=a&token=" + TOKEN.encode()):
+    for body in (b"", b"\xff\xfe", b"token", b"{}"):
         response = await client.post("/ops/login", content=body, headers=OWN)
         assert "set-cookie" not in response.headers, body
     assert "This is not the token" in (await client.get("/ops/login?came=wrong")).text

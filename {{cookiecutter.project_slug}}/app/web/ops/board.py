@@ -4,10 +4,10 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,13 +20,11 @@ from app.jobs.task import all_queues
 
 TIMEOUT_SECONDS = 3
 MAX_AGE_SECONDS = 2
-# A read that takes long is repeated less often: it takes a tenth of a core at most.
-REST = 10
 # Counting more would take too long in an incident.
 MAX_COUNT = 100_000
 MINUTE = timedelta(minutes=1)
 MINUTES = 60
-# A row may become visible after its finished_at: the last minutes are read again.
+# A row may become visible after its finished_at: the last minutes are not remembered.
 OPEN_MINUTES = 3
 LATEST_FAILURES = 1000
 MAX_GROUPS = 20
@@ -73,13 +71,11 @@ class Tally:
     failed: int = 0
     oldest_due: datetime | None = None
     oldest_running: datetime | None = None
-    queues: set[str] = field(default_factory=set)
 
     def waits_long(self, now: datetime) -> bool:
         return self.oldest_due is not None and now - self.oldest_due > MINUTE
 
     def add(self, row: sa.Row[Any]) -> None:
-        self.queues.add(row.queue)
         if row.status is Status.RUNNING:
             self.running += row.jobs
             self.oldest_running = _first(self.oldest_running, row.since)
@@ -89,23 +85,20 @@ class Tally:
             self.oldest_due = _first(self.oldest_due, row.since)
 
 
-@dataclass(frozen=True)
-class Minute:
+class Minute(NamedTuple):
     begin: datetime
     ended: int
     failed: int
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Failures of one task and one kind."""
 
-    count: int
+    size: int
     last: Any
 
 
-@dataclass(frozen=True)
-class Overview:
+class Overview(NamedTuple):
     read_at: datetime
     total: Tally
     tasks: dict[str, Tally]
@@ -138,8 +131,9 @@ class Board:
                         self._seen = await self._read(session, utc_now())
                 except TimeoutError as error:
                     raise DatabaseUnavailable("the jobs could not be read in time") from error
-                ended = monotonic()
-                self._read_again_at = ended + max(MAX_AGE_SECONDS, REST * (ended - started))
+                # A read that takes long is repeated less often: it uses a tenth of a core at most.
+                rest = max(MAX_AGE_SECONDS, 10 * (monotonic() - started))
+                self._read_again_at = monotonic() + rest
             return self._seen
 
     async def _read(self, session: AsyncSession, now: datetime) -> Overview:
@@ -152,25 +146,18 @@ class Board:
         for row in await session.execute(FAILED_TALLY):
             total.failed += row.jobs
             tasks[row.task].failed = row.jobs
+        failures = (await session.execute(FAILURES)).all()
+        schedules = [row for row in await session.execute(SCHEDULES) if _has_rule(row.task)]
+        minutes = await self._read_minutes(session, now)
         return Overview(
-            read_at=now,
-            total=total,
-            tasks=dict(sorted(tasks.items())),
-            queues=dict(sorted(queues.items())),
-            minutes=await self._read_minutes(session, now),
-            groups=_grouped((await session.execute(FAILURES)).all()),
-            schedules=[
-                row
-                for row in await session.execute(SCHEDULES)
-                if row.task in registry and registry[row.task].rule
-            ],
+            *(now, total, dict(sorted(tasks.items())), dict(sorted(queues.items()))),
+            *(minutes, _grouped(failures), schedules),
         )
 
     async def _read_minutes(self, session: AsyncSession, now: datetime) -> list[Minute]:
         last = now.replace(second=0, microsecond=0)
         shown = [last - MINUTE * number for number in reversed(range(MINUTES))]
-        known = {begin: self._minutes[begin] for begin in shown if begin in self._minutes}
-        unknown = [begin for begin in shown if begin not in known or begin in shown[-OPEN_MINUTES:]]
+        unknown = [begin for begin in shown if begin not in self._minutes]
         is_failed = sa.case((Job.status == Status.FAILED, 1))
         # A range for each minute, because each database divides times in its own way.
         counts = [
@@ -180,9 +167,14 @@ class Board:
             for number, begin in enumerate(unknown)
         ]
         for number, ended, failed in await session.execute(sa.union_all(*counts)):
-            known[unknown[number]] = Minute(unknown[number], ended, failed)
-        self._minutes = known
-        return [known[begin] for begin in shown]
+            self._minutes[unknown[number]] = Minute(unknown[number], ended, failed)
+        minutes = [self._minutes[begin] for begin in shown]
+        self._minutes = {minute.begin: minute for minute in minutes[:-OPEN_MINUTES]}
+        return minutes
+
+
+def _has_rule(name: str) -> bool:
+    return name in registry and registry[name].rule is not None
 
 
 def _grouped(failures: Sequence[Any]) -> list[Group]:

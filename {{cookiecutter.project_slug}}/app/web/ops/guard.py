@@ -28,30 +28,18 @@ def is_right(token: str) -> bool:
 
 def begin_session(response: Response) -> None:
     """Any process can check it, and a new OPS_TOKEN ends it."""
-    is_public = _is_public()
-    response.set_cookie(
-        _cookie(),
-        _signed(int(time()) + SESSION_SECONDS),
-        max_age=SESSION_SECONDS,
-        httponly=True,
-        secure=is_public,
-        samesite="strict",
-    )
+    _set_cookie(response, _signed(int(time()) + SESSION_SECONDS), SESSION_SECONDS)
 
 
 def end_session(response: Response) -> None:
-    # A browser ignores a cookie of this name that is not secure.
-    response.delete_cookie(_cookie(), secure=_is_public(), httponly=True, samesite="strict")
+    _set_cookie(response, "", 0)
 
 
 def has_session(request: Request) -> bool:
-    if is_open():
-        return True
     given = request.cookies.get(_cookie(), "")
     found = SESSION.fullmatch(given)
-    if not found or int(found[1]) < time():
-        return False
-    return secrets.compare_digest(given, _signed(int(found[1])))
+    is_current = found is not None and int(found[1]) > time()
+    return is_open() or (is_current and secrets.compare_digest(given, _signed(given[:10])))
 
 
 def own_page(path: str) -> str:
@@ -63,6 +51,10 @@ def link(request: Request, path: str) -> str:
     return str(request.scope.get("root_path", "")) + path
 
 
+def login(request: Request, wanted: str) -> str:
+    return link(request, f"/ops/login?next={quote(wanted, safe='')}")
+
+
 async def require_session(request: Request) -> None:
     if has_session(request):
         return
@@ -70,23 +62,17 @@ async def require_session(request: Request) -> None:
     if request.method == "GET":
         path = request.url.path.removeprefix(request.scope.get("root_path", ""))
         wanted = own_page(f"{path}?{request.url.query}".rstrip("?"))
-    login = link(request, f"/ops/login?next={quote(wanted, safe='')}")
-    raise HTTPException(303, "Please log in.", {"Location": login})
+    raise HTTPException(303, "Please log in.", {"Location": login(request, wanted)})
 
 
 async def require_same_origin(request: Request) -> None:
     """Only our own pages may send a form. A page of another site or port may not."""
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin", "")
+    site, host = request.headers.get("sec-fetch-site"), request.headers.get("host")
+    origin = request.headers.get("origin")
     # Browsers send no Sec-Fetch-Site over http to a name other than localhost.
-    is_own = site == "same-origin" if site else _is_own(origin, request.headers.get("host"))
+    is_own = site == "same-origin" if site else origin in (f"https://{host}", f"http://{host}")
     if request.method != "GET" and not is_own:
         raise HTTPException(403, "Only forms of these pages may do this.")
-
-
-def _is_own(origin: str, host: str | None) -> bool:
-    scheme, _, place = origin.partition("://")
-    return scheme in ("http", "https") and place == host
 
 
 SameOrigin = Depends(require_same_origin)
@@ -94,7 +80,7 @@ SameOrigin = Depends(require_same_origin)
 OperatorOnly = [SameOrigin, Depends(require_session)]
 
 
-def _signed(until: int) -> str:
+def _signed(until: int | str) -> str:
     mark = hmac.new(_token(), f"ops {until}".encode(), hashlib.sha256)
     return f"{until}.{mark.hexdigest()}"
 
@@ -111,3 +97,9 @@ def _is_public() -> bool:
 def _cookie() -> str:
     # With this prefix, no other host or port can set it. It requires https.
     return "__Host-ops" if _is_public() else "ops"
+
+
+def _set_cookie(response: Response, value: str, seconds: int) -> None:
+    response.set_cookie(
+        *(_cookie(), value, seconds), httponly=True, secure=_is_public(), samesite="strict"
+    )

@@ -1,5 +1,6 @@
 """Renders the pages. Everything that is not markup of ours is escaped."""
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,8 +23,8 @@ HEADERS = {
 UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 # A redirect names the text: a page shows no text of its URL.
 NOTICES = {
-    "retried": "Queued again: {n}.",
-    "retried-some": "Queued again: {n}. There are more: retry them too.",
+    "retried": "Queued again: {n:,}.",
+    "retried-some": "Queued again: {n:,}. There are more: retry them too.",
     "cancelled": "The job is cancelled, or will stop soon if it is running.",
     "hurried": "The job starts now.",
     "started": "The schedule runs now.",
@@ -48,10 +49,6 @@ def age(context: Context, value: timedelta | datetime | None) -> str:
     return f"{whole} s"
 
 
-def moment(value: datetime) -> str:
-    return value.strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -59,17 +56,21 @@ environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-environment.filters |= {"age": age, "moment": moment, "number": "{:,}".format}
+environment.filters |= {
+    "age": age,
+    "moment": "{:%Y-%m-%d %H:%M:%S UTC}".format,
+    "number": "{:,}".format,
+}
 
 
 def page(request: Request, name: str, values: dict[str, object], status: int = 200) -> HTMLResponse:
-    count = request.query_params.get("n", "")
-    notice = NOTICES.get(request.query_params.get("did", ""), "")
+    asked = request.query_params
+    count = asked.get("n", "") if re.fullmatch("[0-9]{1,9}", asked.get("n", "")) else "0"
     text = environment.get_template(name).render(
         values,
         title=request.app.title,
         base=link(request, "/ops"),
-        notice=notice.format(n=f"{int(count):,}" if count.isdecimal() and len(count) < 10 else 0),
+        notice=NOTICES.get(asked.get("did", ""), "").format(n=int(count)),
         has_login=not is_open(),
         now=utc_now(),
         statuses=[*Status],

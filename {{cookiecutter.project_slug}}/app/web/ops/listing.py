@@ -15,7 +15,7 @@ from app.jobs.models import NOT_SUCCEEDED, Predecessor
 
 PAGE = 50
 # Jobs that a page looks at, in order to find those of a second condition.
-WINDOW = 5000
+WINDOW = 2000
 MAX_BEFORE, MAX_AFTER = 20, 50
 NEWEST_FIRST = (Job.created_at.desc(), Job.id.desc())
 # It may be large, and is not shown.

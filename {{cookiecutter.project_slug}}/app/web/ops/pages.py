@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
@@ -24,7 +24,7 @@ guarded = APIRouter(prefix="/ops", dependencies=guard.OperatorOnly)
 STATIC = Path(__file__).parent / "static"
 
 
-def _message(request: Request, text: str) -> Response:
+def missing(request: Request, text: str) -> Response:
     about = {"text": text, "url": guard.link(request, "/ops/jobs"), "refresh": False}
     return page(request, "message.html", about, 404)
 
@@ -47,7 +47,7 @@ async def jobs(request: Request, session: Session, wanted: Annotated[Filter, Que
     try:
         found, older = await list_jobs(session, wanted)
     except NotFound as error:
-        return _message(request, error.detail)
+        return missing(request, error.detail)
     listed = [(job, shown_arguments(job)) for job in found]
     about = {"wanted": wanted, "jobs": listed, "older": older}
     names = {"tasks": sorted(registry), "queues": all_queues()}
@@ -58,7 +58,7 @@ async def jobs(request: Request, session: Session, wanted: Annotated[Filter, Que
 async def job(request: Request, session: Session, job_id: JobId) -> Response:
     found = await session.get(Job, job_id, options=[WITHOUT_RESULT])
     if found is None:
-        return _message(request, "There is no such job. Old jobs are deleted.")
+        return missing(request, "There is no such job. Old jobs are deleted.")
     before, after = await relatives(session, found)
     trace = found.traceparent.split("-")[1] if found.traceparent else None
     about = {"job": found, "shown": shown_arguments(found), "trace": trace}
@@ -74,21 +74,19 @@ async def login_form(
     here = guard.own_page(wanted)
     if guard.has_session(request):
         return RedirectResponse(guard.link(request, here), 303)
-    again = guard.link(request, f"/ops/login?next={quote(here, safe='')}")
     # A browser keeps the cookie back when somebody follows a link from another site. If our own
     # page leads here, it sends the cookie.
     if request.headers.get("sec-fetch-site") == "cross-site" and not came:
-        about = {"text": "One moment", "url": f"{again}&came=back", "refresh": True}
-        return page(request, "message.html", about)
+        back = f"{guard.login(request, here)}&came=back"
+        return page(request, "message.html", {"text": "One moment", "url": back, "refresh": True})
     return page(request, "login.html", {"wanted": here, "came": came})
 
 
 @public.post("/login", dependencies=[guard.SameOrigin])
 async def log_in(request: Request) -> Response:
-    given = parse_qs((await request.body()).decode(errors="replace"))
-    wanted = guard.own_page(given.get("next", ["/ops"])[0])
-    login = guard.link(request, f"/ops/login?next={quote(wanted, safe='')}")
-    if not guard.is_right(given.get("token", [""])[0]):
+    given = dict(parse_qsl((await request.body()).decode(errors="replace")))
+    login = guard.login(request, guard.own_page(given.get("next", "/ops")))
+    if not guard.is_right(given.get("token", "")):
         return RedirectResponse(f"{login}&came=wrong", 303)
     # It leads on, unless the browser did not keep the cookie.
     response = RedirectResponse(f"{login}&came=in", 303)
