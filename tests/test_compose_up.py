@@ -77,7 +77,11 @@ def started(project: Project) -> Iterator[None]:
     """Every health check succeeds at the start, and every process ends in time at the stop."""
     # Lines of .env reach the containers.
     (project.path / ".env").write_text("LOG_LEVEL=DEBUG\nDATABASE_URL=sqlite:////ignored.db\n")
-    project.compose("up", "--build", "--detach", "--wait", "--quiet-pull")
+    try:
+        project.compose("up", "--build", "--detach", "--wait")
+    except AssertionError:
+        print(project.compose("ps", "--all"), project.compose("logs", "--tail=30"))
+        raise
     states = project.states()
     assert states.pop("migrate") == ("exited", "", 0)
     checked = {name for name, service in project.services.items() if "healthcheck" in service}

@@ -27,7 +27,7 @@ CACHE = ROOT / "build" / "containers"
 RELEASE = "trixie"
 PACKAGES = [
     *("docker.io", "docker-cli", "docker-buildx", "docker-compose", "iproute2", "iptables"),
-    *("ca-certificates", "curl", "procps"),
+    *("ca-certificates", "curl", "procps", "wget"),
     *("python3", "redis-server", "postgresql-17", "python3-aiosmtpd"),
 ]
 TOOLS = ("mmdebstrap", "slirp4netns")

@@ -71,11 +71,10 @@ def broker_options(url: str, **transport: object) -> dict[str, Any]:
 
 
 def check_broker_url(url: str) -> str:
-    """Refuses at the start what would fail at every use. It does not connect."""
+    """Refuses at the start what would fail at every use, without quoting the password."""
     try:
         urlsplit(url.partition(";")[0]).port  # noqa: B018 - reading it validates it
     except ValueError:
-        # The text of the error may contain a part of the password.
         raise ValueError("not a URL. Is the password encoded, such as / as %2F?") from None
     try:
         Connection(broker_options(url)["broker"])

@@ -41,16 +41,9 @@ logger = logging.getLogger(__name__)
 
 BROKER_ERRORS = (RedisError, AMQPError, OSError)
 TIMEOUT_SECONDS = 2
-RABBITMQ_OPTIONS = {
-    "connection_attempts": "1",
-    "socket_timeout": "1",
-    "stack_timeout": "1",
-    "blocked_connection_timeout": "1",
-    "heartbeat": "5",
-}
-CERTIFICATES = {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}
-# The health check in compose.yaml looks at the age of this file.
-ALIVE = Path(gettempdir(), "worker.alive")
+RABBITMQ_OPTIONS = {"connection_attempts": "1", "socket_timeout": "1", "stack_timeout": "1"}
+RABBITMQ_OPTIONS |= {"blocked_connection_timeout": "1", "heartbeat": "5"}
+ALIVE = Path(gettempdir(), "worker.alive")  # compose.yaml checks its age
 
 
 def open_redis(url: str) -> Redis:
@@ -75,21 +68,21 @@ def open_rabbitmq(url: str, *middleware: Middleware) -> RabbitmqBroker:
     if parts.scheme == "amqps":
         context = ssl.create_default_context(cafile=options.pop("ssl_ca_certs", None))
         context.check_hostname = options.get("ssl_cert_reqs") != "none"
-        context.verify_mode = CERTIFICATES[options.pop("ssl_cert_reqs", "required")]
+        modes = {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}
+        context.verify_mode = modes[options.pop("ssl_cert_reqs", "required")]
         tls = SSLOptions(context, parts.hostname)
     url = parts._replace(query=urlencode(options)).geturl()
-    broker = RabbitmqBroker(url=url, middleware=[*middleware], confirm_delivery=True)
-    broker.parameters.ssl_options = tls  # type: ignore[attr-defined] # one URL, so no list
-    return broker
+    opened = RabbitmqBroker(url=url, middleware=[*middleware], confirm_delivery=True)
+    opened.parameters.ssl_options = tls  # type: ignore[attr-defined] # one URL, so no list
+    return opened
 
 
 def check_broker_url(url: str) -> str:
-    """Refuses at the start what would fail at every use. It does not connect."""
+    """Refuses at the start what would fail at every use, without quoting the password."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - reading it validates it
     except ValueError:
-        # The text of the error may contain a part of the password.
         raise ValueError("not a URL. Is the password encoded, such as / as %2F?") from None
     try:
         if parts.scheme.startswith("amqp"):
@@ -97,9 +90,8 @@ def check_broker_url(url: str) -> str:
             return url
         pool = open_redis(url).connection_pool
         pool.make_connection()
-        given = pool.connection_kwargs
-        ssl.create_default_context(cafile=given.get("ssl_ca_certs"))
-        if parts.path.strip("/") and not given.keys() & {"db", "path"}:
+        ssl.create_default_context(cafile=pool.connection_kwargs.get("ssl_ca_certs"))
+        if parts.path.strip("/") and not pool.connection_kwargs.keys() & {"db", "path"}:
             raise ValueError("the path must be the number of a database")
     except OSError as error:
         raise ValueError(f"cannot read ssl_ca_certs: {error}") from None
@@ -108,15 +100,14 @@ def check_broker_url(url: str) -> str:
     return url
 
 
-BrokerUrl = Annotated[str, AfterValidator(check_broker_url)]
-
-
 class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
-    redis_url: BrokerUrl = "redis://localhost:6379/0"
+    redis_url: Annotated[str, AfterValidator(check_broker_url)] = "redis://localhost:6379/0"
     """Redis that queues the ids of jobs: `redis://`, `rediss://` or `unix://`."""
-    broker_url: BrokerUrl = Field(default_factory=lambda given: given["redis_url"])
+    broker_url: Annotated[str, AfterValidator(check_broker_url)] = Field(
+        default_factory=lambda given: given["redis_url"]
+    )
     """RabbitMQ (`amqp://` or `amqps://`) or another Redis. Default: `REDIS_URL`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
     """Prefix of the names of queues. Services that share a broker need different ones."""
@@ -186,16 +177,16 @@ class PatientRedisBroker(RedisBroker):
     consumer_class = PatientConsumer
 
 
-def open_broker(url: str, *middleware: Middleware) -> RedisBroker | RabbitmqBroker:
-    if url.startswith("amqp"):
-        return open_rabbitmq(url, *middleware)
-    return PatientRedisBroker(client=open_redis(url), middleware=[*middleware])  # type: ignore[no-untyped-call] # untyped
-
-
 settings = read(BrokerSettings)
 process = WorkerProcess()
 # No middleware for retries or limits: perform() and the ledger do that.
-broker = open_broker(settings.broker_url, AsyncIO(), process)
+broker: RedisBroker | RabbitmqBroker = (
+    open_rabbitmq(settings.broker_url, AsyncIO(), process)
+    if settings.broker_url.startswith("amqp")
+    else PatientRedisBroker(  # type: ignore[no-untyped-call] # untyped
+        client=open_redis(settings.broker_url), middleware=[AsyncIO(), process]
+    )
+)
 dramatiq.set_broker(broker)
 
 

@@ -53,19 +53,17 @@ def open_redis(url: str) -> Redis:
 
 
 def check_redis_url(url: str) -> str:
-    """Refuses at the start what would fail at every use. It does not connect."""
+    """Refuses at the start what would fail at every use, without quoting the password."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - reading it validates it
     except ValueError:
-        # The text of the error may contain a part of the password.
         raise ValueError("not a URL. Is the password encoded, such as / as %2F?") from None
     try:
         pool = open_redis(url).connection_pool
         pool.make_connection()
-        given = pool.connection_kwargs
-        ssl.create_default_context(cafile=given.get("ssl_ca_certs"))
-        if parts.path.strip("/") and not given.keys() & {"db", "path"}:
+        ssl.create_default_context(cafile=pool.connection_kwargs.get("ssl_ca_certs"))
+        if parts.path.strip("/") and not pool.connection_kwargs.keys() & {"db", "path"}:
             raise ValueError("the path must be the number of a database")
     except OSError as error:
         raise ValueError(f"cannot read ssl_ca_certs: {error}") from None
