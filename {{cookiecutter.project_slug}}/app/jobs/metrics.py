@@ -19,7 +19,7 @@ from sqlalchemy.orm import aliased
 
 from app.database import Database, utc_now
 from app.jobs.models import NOT_SUCCEEDED, Job, Predecessor, Status
-from app.jobs.runtime.ledger import IS_QUEUED, MAY_START
+from app.jobs.runtime.due import IS_QUEUED, MAY_START
 
 logger = logging.getLogger(__name__)
 

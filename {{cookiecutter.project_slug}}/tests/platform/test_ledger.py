@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from app.database import Database, utc_now
 from app.jobs import Job, Status, control
+from app.jobs.runtime import due as due_jobs
 from app.jobs.runtime import ledger
 from app.settings import get_settings
 from tests.platform.data import add_job, add_running_job, after, ago, change, reread
@@ -39,7 +40,7 @@ async def fail(
 
 async def due(database: Database) -> list[uuid.UUID]:
     async with database.begin_write() as session:
-        return [job.id for job in await ledger.take(session, ledger.TO_SEND, 10)]
+        return [job.id for job in await due_jobs.take(session, due_jobs.TO_SEND, 10)]
 
 
 async def test_a_claim_starts_a_try_and_a_lease(database: Database) -> None:

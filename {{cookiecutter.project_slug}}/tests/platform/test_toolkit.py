@@ -25,7 +25,7 @@ from app.jobs import (
     task,
     unit_of_work,
 )
-from app.jobs.runtime import QueueFull, Relay, ledger, perform
+from app.jobs.runtime import QueueFull, Relay, due, perform
 from app.users.models import AuditEntry
 from tests.platform.data import add_job, ago, reread
 from tests.support.environment import Environ
@@ -428,5 +428,5 @@ async def test_the_queue_is_named_to_the_ledger(database: Database) -> None:
     async with unit_of_work(database) as uow:
         job = uow.enqueue(draw)
     async with database.read() as session:
-        assert await ledger.queues_of(session, ledger.TO_SEND) == ["slow"]
+        assert await due.queues_of(session, due.TO_SEND) == ["slow"]
     assert (await reread(database, job)).queue == "slow"

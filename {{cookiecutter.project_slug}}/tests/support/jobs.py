@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from app.database import Database, utc_now
 from app.jobs import Job, Status
 from app.jobs.runtime import perform
-from app.jobs.runtime.ledger import MAY_FOLLOW
+from app.jobs.runtime.due import MAY_FOLLOW
 from tests.support.rows import rows
 
 

@@ -1,9 +1,10 @@
 """How jobs reach the engine, and how they run: the same on every engine.
 
-- `ledger.py`: the transitions of a job, and which jobs are due. `leases.py` keeps what is sent.
+- `ledger.py`: the transitions of a job. `due.py`: which jobs are due. `leases.py`: leases.
 - `relay.py`: sends jobs to the engine, those of a request at once and all others when due.
 - `timetable.py`: enqueues what has a schedule.
-- `perform.py`: runs one job. `threads.py`: threads for tasks that block.
+- `perform.py`: runs one job. `call.py`: limits its task. `retries.py`: when it is tried again.
+- `threads.py`: threads for tasks that block.
 - `workers.py`: starts the worker processes.
 
 `app/main.py` runs the relay, and `app/engine.py` calls `perform`. Nothing here needs to change for

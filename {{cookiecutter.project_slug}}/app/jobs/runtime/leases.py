@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.database import Database, DatabaseUnavailable
 from app.database.engines import autocommit, create_engine
 from app.jobs.models import Job
-from app.jobs.runtime.ledger import IS_LEASED, IS_QUEUED, UNTIL
+from app.jobs.runtime.due import IS_LEASED, IS_QUEUED, UNTIL
 from app.settings import get_settings
 
 logger = logging.getLogger(__name__)

@@ -3,19 +3,19 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
-from time import monotonic
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database, DatabaseUnavailable, utc_now
 from app.jobs.models import Job, Status
-from app.jobs.running import GiveUp, Progress, TryAgain, progress
-from app.jobs.runtime import leases, ledger
+from app.jobs.running import GiveUp
+from app.jobs.runtime import due, ledger
+from app.jobs.runtime.call import Cancelled, run_task
+from app.jobs.runtime.retries import UnknownCall, wait_after
 from app.jobs.runtime.threads import run_in_thread
 from app.jobs.task import Task, registry
 from app.jobs.uow import UnitOfWork, unit_of_work
@@ -27,16 +27,6 @@ logger = logging.getLogger(__name__)
 # How long to retry recording an outcome while the database is unavailable: nobody else can take
 # the job meanwhile. Engines allow a job more than this beyond the timeout of its task.
 PATIENCE = timedelta(seconds=20)
-# How long a cancelled task may take to end. Then it is left behind.
-CLEAN_UP_SECONDS = 8
-
-
-class UnknownCall(Exception):
-    """This code does not know the task or its arguments. During a deploy, other code may."""
-
-
-class Cancelled(Exception):
-    """A service or an operator has cancelled the running job."""
 
 
 async def perform(database: Database, job_id: uuid.UUID) -> None:
@@ -129,7 +119,7 @@ async def _succeed(database: Database, job: Job) -> bool:
             given.append(await stack.enter_async_context(database.read()))
         call = partial(task.function, *given, **arguments)
         work = call() if task.is_async else run_in_thread(call)
-        result = task.pack_result(await _call(database, job, task, work))
+        result = task.pack_result(await run_task(database, job, task, work))
         if uow:
             await uow.session.flush()
             connection = await uow.session.connection()
@@ -144,13 +134,13 @@ async def _fail(
     database: Database, job: Job, error: BaseException, about: dict[str, object]
 ) -> None:
     if isinstance(error, Cancelled):
-        failure = ledger.Failure(job, ledger.CANCELLED_BY_REQUEST, None, Status.CANCELLED)
+        failure = ledger.Failure(job, due.CANCELLED_BY_REQUEST, None, Status.CANCELLED)
         await database.write_with_retry(ledger.fail, failure, PATIENCE)
         logger.info("job cancelled", extra=about)
         return
     reason = redaction.redacted(_reason_of(error))[: ledger.MAX_ERROR_LENGTH]
     tracing.record_failure(error, reason)
-    wait = _wait_after(job, error)
+    wait = wait_after(job, error)
     is_unknown = isinstance(error, UnknownCall)
     failure = ledger.Failure(job, reason, wait, is_unknown=is_unknown)
     await database.write_with_retry(ledger.fail, failure, PATIENCE)
@@ -164,20 +154,6 @@ async def _fail(
         logger.error("job failed at %s: %s", attempt, reason, exc_info=trace, extra=about)
         # Jobs may wait for this failure.
         database.has_due_jobs.set()
-
-
-def _wait_after(job: Job, error: BaseException) -> timedelta | None:
-    """The time until the next try. None if there is none."""
-    if isinstance(error, UnknownCall):
-        return ledger.until_known(job)
-    left = job.max_tries - job.attempts
-    if left <= 0 or isinstance(error, GiveUp):
-        return None
-    if isinstance(error, TryAgain):
-        return error.delay
-    task = registry[job.task]
-    # Tries that did not count, or that came before a retry by hand, do not prolong it.
-    return task.backoff(max(task.max_tries - left, 1))
 
 
 def _reason_of(error: BaseException) -> str:
@@ -198,61 +174,3 @@ def _call_of(job: Job) -> tuple[Task[..., ..., Any], dict[str, Any]]:
         return task, task.unpack(job)
     except (TypeError, ValueError) as error:
         raise UnknownCall(f"its arguments do not fit: {error}") from None
-
-
-async def _call(
-    database: Database, job: Job, task: Task[..., ..., Any], work: Coroutine[Any, Any, object]
-) -> object:
-    """Run the function of a task. Stop it after its timeout, or if the job is lost or cancelled."""
-    seconds = task.timeout.total_seconds()
-    late = TimeoutError(f"timed out after {seconds:g} s")
-    now = Progress()
-    with log.bound(progress, now):
-        running = asyncio.create_task(_outcome(work), name=job.task)
-    began = monotonic()
-    is_lost = is_cancelled = False
-
-    async def renew(connection: AsyncConnection) -> bool:
-        nonlocal is_lost, is_cancelled
-        if monotonic() < began + seconds + CLEAN_UP_SECONDS + get_settings().jobs_lease_seconds:
-            must_stop = await ledger.renew(connection, job, now.percent, now.note)
-            is_lost, is_cancelled = must_stop is None, must_stop is True
-        elif not is_lost:
-            # The event loop has been blocked for too long: this process may never go on.
-            is_lost = True
-            reason = f"TimeoutError: {late}: the event loop is blocked"
-            failure = ledger.Failure(job, reason, _wait_after(job, late))
-            await ledger.fail(connection, [failure])
-        return not (is_lost or is_cancelled)
-
-    with leases.keeper_of(database).keep(renew, running.cancel):
-        try:
-            await asyncio.wait([running], timeout=seconds)
-        finally:
-            if not running.done():
-                running.cancel()
-                await asyncio.wait([running], timeout=CLEAN_UP_SECONDS)
-    if is_lost:
-        raise ledger.LeaseLost
-    if not running.done():
-        logger.warning("a cancelled task does not end", extra={"task": job.task})
-    if is_cancelled:
-        raise Cancelled
-    if not running.done():
-        raise late
-    result, error = running.result()
-    if monotonic() - began >= seconds:
-        raise late from error
-    if isinstance(error, asyncio.CancelledError):
-        raise RuntimeError("the task cancelled itself") from error
-    if error:
-        raise error
-    return result
-
-
-async def _outcome(work: Coroutine[Any, Any, object]) -> tuple[object, BaseException | None]:
-    """Whatever a task raises must not end the event loop."""
-    try:
-        return await work, None
-    except BaseException as error:
-        return None, error

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, select
 
 from app.database import Database, DatabaseUnavailable
 from app.jobs.models import Job, Status
-from app.jobs.runtime import leases, ledger
+from app.jobs.runtime import due, leases
 from app.jobs.runtime.timetable import Timetable
 from app.jobs.task import DEFAULT_QUEUE
 from app.settings import get_settings
@@ -86,7 +86,7 @@ class Relay:
         if monotonic() >= self._look_for_lost_at:
             self._look_for_lost_at = monotonic() + self._lease_seconds
             async with self._database.read() as session:
-                queues = await ledger.queues_of(session, ledger.PERHAPS_LOST)
+                queues = await due.queues_of(session, due.PERHAPS_LOST)
             for queue in queues:
                 await self._send_lost(queue)
 
@@ -123,26 +123,26 @@ class Relay:
 
     async def _send_due(self) -> None:
         async with self._database.read() as session:
-            queues = await ledger.queues_of(session, ledger.TO_SEND)
+            queues = await due.queues_of(session, due.TO_SEND)
         for queue in queues:
-            while await self._send_some(ledger.TO_SEND & (Job.queue == queue), BATCH):
+            while await self._send_some(due.TO_SEND & (Job.queue == queue), BATCH):
                 pass
 
     async def _send_lost(self, queue: str) -> None:
         # In this order, a job that is claimed meanwhile does not count as lost.
         waiting = await self._engine.waiting(queue)
         async with self._database.read() as session:
-            lost = await ledger.count_sent(session, queue) - waiting
-        which = ledger.PERHAPS_LOST & (Job.queue == queue)
+            lost = await due.count_sent(session, queue) - waiting
+        which = due.PERHAPS_LOST & (Job.queue == queue)
         while lost > 0 and (sent := await self._send_some(which, lost)):
             lost -= sent
 
     async def _send_some(self, which: ColumnElement[bool], limit: int) -> int:
         async with self._database.read() as session:
-            if self._is_broker_unavailable or not await ledger.is_any(session, which):
+            if self._is_broker_unavailable or not await due.is_any(session, which):
                 return 0
         async with self._database.begin_write() as session:
-            taken = await ledger.take(session, which, min(limit, BATCH))
+            taken = await due.take(session, which, min(limit, BATCH))
         for job in taken:
             if job.status is not Status.QUEUED:
                 logger.error("job %s: %s", job.status, job.error, extra={"job_id": str(job.id)})
