@@ -13,7 +13,7 @@ RUN := $(UV) run --quiet
 MEASURE = PYTHONPATH=.:scripts:tests/faults $(RUN) python -m benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo screenshots test faults bench bench-quick bench-page lint fmt sync settings docs release render-all check-all clean
+.PHONY: help demo screenshots test containers faults bench bench-quick bench-page lint fmt sync settings docs release render-all check-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: $(UV) ## render a service, start it and try it (ENGINE=background DATABASE
 
 test: $(UV) ## run all tests in parallel; REQUIRE_REAL_SERVERS=1 fails those without a server
 	$(RUN) pytest
+
+containers: $(UV) ## run the containers of every engine with a real Docker engine (as root on Debian)
+	$(RUN) pytest -n 0 -m "" tests/test_compose_up.py
 
 faults: $(UV) ## break running services and write docs/GUARANTEES.md (ONLY=one_test runs one)
 	$(RUN) pytest -n $(AT_ONCE) -m "" tests/faults $(if $(ONLY),-k $(ONLY),--guarantees docs/GUARANTEES.md)

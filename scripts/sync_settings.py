@@ -50,14 +50,17 @@ def of_database(blocks: Blocks) -> str:
 def main(folder: Path) -> None:
     sources = copy_sources(folder / "template")
     engine, database = CHOICES["engine"][0], CHOICES["database"][0]
-    shared = read(engine, database, sources, folder)
-    for name in CHOICES["engine"]:
-        theirs = shared if name == engine else read(name, database, sources, folder)
+    found = {name: read(name, database, sources, folder) for name in CHOICES["engine"]}
+    shared = tuple(
+        [block for block in blocks if all(block in theirs[kind] for theirs in found.values())]
+        for kind, blocks in enumerate(found[engine])
+    )
+    for name, theirs in found.items():
         for kind, common, blocks in zip(("settings.md", "env"), shared, theirs, strict=True):
             own = [block for block in blocks if block not in common]
             write(TEMPLATES / "engines" / name / kind, own)
     for name in CHOICES["database"]:
-        theirs = shared if name == database else read(engine, name, sources, folder)
+        theirs = found[engine] if name == database else read(engine, name, sources, folder)
         for kind, blocks in zip(("settings.md", "env"), theirs, strict=True):
             write(TEMPLATES / "databases" / name / kind, [of_database(blocks)])
 

@@ -29,7 +29,7 @@ RUNS = (
     "pip-audit",
     "REQUIRE_REAL_SERVERS",
 )
-BUILDS = {"github": "docker build .", "gitlab": "buildctl-daemonless.sh build"}
+BUILDS = {"github": "docker compose up --build", "gitlab": "buildctl-daemonless.sh build"}
 
 
 def project_with(ci: str, sources: Path, output: Path) -> Path:

@@ -53,8 +53,10 @@ def test_our_services_have_few_privileges_and_wait_for_migrations(
         if name != "migrate":
             migrated = service["depends_on"]["migrate"]["condition"]
             assert migrated == "service_completed_successfully"
-        for other in service["depends_on"]:
-            assert other == "migrate" or services[other]["healthcheck"]
+        for other, needed in dict(service["depends_on"]).items():
+            waits_for_health = needed["condition"] == "service_healthy"
+            assert waits_for_health == (other not in ("migrate", "mail"))
+            assert not waits_for_health or services[other]["healthcheck"]
 
 
 def test_hadolint_accepts_the_dockerfile(sources: Path, tmp_path: Path) -> None:

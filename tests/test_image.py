@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 import yaml
@@ -27,6 +28,7 @@ from template import CHOICES, render
 
 PATIENCE_SECONDS = 120
 NOBODY = 10001
+PASSWORD = "p@ss/w:rd"  # noqa: S105 - with characters that a URL must escape
 # Without SMTP_HOST, production sends no mail, and writes no file instead.
 PRODUCTION = {
     "ENVIRONMENT": "production",
@@ -71,7 +73,7 @@ def read_dockerfile(project: Path) -> tuple[Stage, Stage]:
         if instruction == "FROM":
             stages.append(Stage())
         stages[-1].steps.append((instruction, words.strip()))
-    build, final = stages
+    *_, build, final = stages
     return build, final
 
 
@@ -142,10 +144,16 @@ class Image:
                 self._copy(words)
             elif instruction == "RUN":
                 self.run(re.sub(r"--mount=\S+ ", "", words))
-        for words in self.final_stage.all("ENV"):
-            self.set(words)
+        for instruction, words in self.final_stage.steps:
+            if instruction == "ENV":
+                self.set(words)
+            elif instruction == "COPY":
+                self._copy(words)
 
     def _copy(self, words: str) -> None:
+        """Both stages have the same root, so nothing is copied from one to the other."""
+        if words.startswith("--from="):
+            return
         *patterns, target = words.split()
         for pattern in patterns:
             for source in self._project.glob(pattern):
@@ -156,6 +164,10 @@ class Image:
             shutil.copytree(source, target)
         else:
             shutil.copy(source, target)
+        if IS_ROOT:
+            target = target / source.name if target.is_dir() and source.is_file() else target
+            for path in [target, *target.rglob("*")]:
+                os.chown(path, NOBODY, NOBODY)
 
     def make_read_only(self) -> None:
         for path in [self.root / "srv", *(self.root / "srv").rglob("*")]:
@@ -202,17 +214,20 @@ def running(image: Image, command: list[str], **extra: str) -> Iterator[subproce
 
 
 @contextmanager
-def redis(services: dict[str, Any], project: Path, folder: Path) -> Iterator[int]:
+def redis(services: dict[str, Any], project: Path, folder: Path) -> Iterator[str]:
+    """Its URL has an escaped password, a database and an option."""
     port = free_port()
+    url = f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/3?health_check_interval=30"
     if "redis" not in services:
-        yield port
+        yield url
         return
     program, *options = services["redis"]["command"]
     assert program == "redis-server"
     command = [find_redis_server(project), *options, "--port", str(port), "--bind", "127.0.0.1"]
-    with subprocess.Popen([*command, "--dir", folder], stdout=subprocess.DEVNULL) as server:
+    command += ["--requirepass", PASSWORD, "--dir", folder]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
-            yield port
+            yield url
         finally:
             server.terminate()
 
@@ -230,6 +245,16 @@ def test_the_image_works_unprivileged_and_read_only(
         answers_a_request_and_runs_its_jobs(image, services, project, tmp_path)
 
 
+def test_an_outdated_lock_file_fails_the_build(sources: Path, tmp_path: Path) -> None:
+    answers = {"engine": "arq", "database": "sqlite", "project_slug": "imaged"}
+    project = render(sources, answers, tmp_path)
+    subprocess.run([UV, "lock", "--quiet"], cwd=project, env=environment(), check=True)
+    file = project / "pyproject.toml"
+    file.write_text(re.sub(r'    "arq.*\n', "", file.read_text(encoding="utf-8")), "utf-8")
+    with pytest.raises(AssertionError, match="lockfile"), built(project):
+        pass
+
+
 def is_unprivileged_and_builds_nothing(stage: Stage) -> None:
     assert stage.all("USER") == [str(NOBODY)]
     assert not any(re.search(r"\b(uv|pip|apt-get)\b", run) for run in stage.all("RUN"))
@@ -243,11 +268,11 @@ def answers_a_request_and_runs_its_jobs(
     image: Image, services: dict[str, Any], project: Path, folder: Path
 ) -> None:
     web, port = services["web"], free_port()
-    with redis(services, project, folder) as redis_port:
+    with redis(services, project, folder) as redis_url:
         given = {name: image.inside(str(value)) for name, value in web["environment"].items()}
         given |= PRODUCTION
         given = {
-            name: value.replace("//redis:6379", f"//127.0.0.1:{redis_port}")
+            name: redis_url if value.startswith("redis://") else value
             for name, value in given.items()
         }
         given["HOSTNAME"] = socket.gethostname()
@@ -266,17 +291,31 @@ def answers_a_request_and_runs_its_jobs(
                 with running(image, services["worker"]["command"], **given):
                     see_jobs_succeed(base)
                     ask_worker(image, services["worker"]["healthcheck"], given)
+                    empty(redis_url)
+                    wait_until(
+                        "the worker to be healthy with an empty Redis",
+                        lambda: is_healthy(image, services["worker"]["healthcheck"], given),
+                    )
             else:
                 see_jobs_succeed(base)
 
 
 def ask_worker(image: Image, health: dict[str, Any], given: dict[str, str]) -> None:
-    """Some engines have no health check for workers; then the one of the image is disabled."""
-    if health.get("disable"):
-        assert list(health) == ["disable"]
-        return
-    check = health["test"]
-    image.run(check.replace("$$", "$") if isinstance(check, str) else check[1:], **given)
+    image.run(health["test"].replace("$$", "$"), **given)
+
+
+def is_healthy(image: Image, health: dict[str, Any], given: dict[str, str]) -> bool:
+    with suppress(AssertionError):
+        ask_worker(image, health, given)
+        return True
+    return False
+
+
+def empty(redis_url: str) -> None:
+    url = urlsplit(redis_url)
+    with socket.create_connection((url.hostname or "", url.port or 0)) as connection:
+        connection.sendall(f"AUTH {PASSWORD}\r\nFLUSHALL\r\nQUIT\r\n".encode())
+        assert connection.makefile().read().splitlines() == ["+OK"] * 3
 
 
 def see_jobs_succeed(base: str) -> None:

@@ -76,7 +76,7 @@ def test_rolling_deploy(project: Path, tmp_path: Path, cell: Recorder) -> None:
     old_worker, new_worker = service.workers
     old_url, new_url = service.urls
     for process in (new_web, new_worker):
-        process.set(PROBE_RELEASE="next")
+        process.set(PROBE_RELEASE="next", PROBE_COLUMNS="1")
 
     def are_ready(*urls: str) -> bool:
         return all(service.answers("/health/ready", url) for url in urls)

@@ -15,6 +15,9 @@ from service import Service, running
 HEALTHY = 60
 REASONS = {
     "raises": "ValueError: never satisfied",
+    "panics": "Panic: in an extension",
+    "interrupts_its_thread": "KeyboardInterrupt: ",
+    "swallows_its_cancellation": "TimeoutError: timed out after 1 s",
     "hangs": "TimeoutError: timed out after 1 s",
     "hangs_in_its_thread": "TimeoutError: timed out after 1 s",
     "takes_all_memory": "MemoryError: ",
@@ -29,7 +32,8 @@ def patient_service(project: Path, tmp_path: Path) -> Iterator[Service]:
 
 
 @fault(
-    "Tasks raise, exceed their timeout (async and blocking), or run out of memory, among 60 others",
+    "Tasks raise (also a panic or KeyboardInterrupt), exceed their timeout (async, blocking, or "
+    "ignoring their cancellation), or run out of memory, among 60 others",
     promise="each fails with a reason after its allowed attempts; the others succeed",
 )
 @on_every_engine

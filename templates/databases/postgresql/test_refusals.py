@@ -21,7 +21,8 @@ from tests.support.environment import Environ
 from tests.support.ports import free_port
 from tests.support.processes import PROJECT, Service
 
-pytestmark = pytest.mark.slow
+# A refused connection is closed later: with this fixture, the event loop is still there.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_database")]
 
 RULES = """
 host all app 127.0.0.1/32 trust

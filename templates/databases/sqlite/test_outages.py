@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import make_url, text
 
-from app.database import Database, engines, open_database
+from app.database import Database, engines, open_database, sessions
 from app.settings import get_settings
 from tests.support.client import client_of
 from tests.support.fake_engine import FakeEngine
@@ -73,3 +73,17 @@ async def test_a_full_database_gives_a_507_and_can_be_read(
     assert (await own_client.get("/users")).status_code == 200
     await limit_pages(own_database, UNLIMITED)
     assert (await register(own_client, "ada")).status_code == 201
+
+
+async def test_the_log_names_the_request_that_held_the_write_lock_for_long(
+    own_client: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await register(own_client, "ada")
+    assert "held the write lock" not in caplog.text
+    monkeypatch.setattr(sessions, "LONG_SECONDS", 0)
+    assert (await own_client.get("/users")).status_code == 200
+    assert "held the write lock" not in caplog.text
+    await register(own_client, "grace")
+    assert "held the write lock" in caplog.text

@@ -17,6 +17,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / request.param}"
 
 
+# A refused connection is closed later: with this fixture, the event loop is still there.
+@pytest.mark.usefixtures("shared_database")
 async def test_a_url_that_is_refused_ends_the_start_with_one_line(
     url: str, environ: Environ
 ) -> None:

@@ -3,20 +3,23 @@
 import asyncio
 import json
 import logging
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from arq import ArqRedis, Worker
-from arq.connections import RedisSettings
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 from arq.utils import poll, timestamp_ms
-from pydantic import Field, RedisDsn
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 
 from app.database import Database, check_database_url, open_database
 from app.jobs import Job
@@ -33,13 +36,51 @@ TIMEOUT_SECONDS = 1
 HEAD_OF_QUEUE = 1000
 # A worker does not see what is due in the future by its own clock.
 CLOCK_DRIFT_MS = 24 * 60 * 60 * 1000
+# The health check in compose.yaml looks at the age of this file.
+ALIVE = Path(gettempdir(), "worker.alive")
+
+
+def open_redis(url: str) -> ArqRedis:
+    """Connects at the first use. It verifies certificates, and their host names, by default."""
+    is_verified = url.startswith("rediss:") and "ssl_cert_reqs=none" not in url
+    redis: ArqRedis = ArqRedis.from_url(
+        url,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        # Closes the connection: its address may have moved to another server.
+        retry_on_error=[ReadOnlyError],
+        **({"ssl_check_hostname": True} if is_verified else {}),
+    )
+    return redis
+
+
+def check_redis_url(url: str) -> str:
+    """Refuses at the start what would fail at every use. It does not connect."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it validates it
+    except ValueError:
+        # The text of the error may contain a part of the password.
+        raise ValueError("not a URL. Is the password encoded, such as / as %2F?") from None
+    try:
+        pool = open_redis(url).connection_pool
+        pool.make_connection()  # type: ignore[no-untyped-call] # untyped
+        given = pool.connection_kwargs
+        ssl.create_default_context(cafile=given.get("ssl_ca_certs"))
+        if parts.path.strip("/") and not given.keys() & {"db", "path"}:
+            raise ValueError("the path must be the number of a database")
+    except OSError as error:
+        raise ValueError(f"cannot read ssl_ca_certs: {error}") from None
+    except (TypeError, ValueError, RedisError) as error:
+        raise ValueError(f"cannot be used: {error}") from None
+    return url
 
 
 class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
-    redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
-    """Redis that queues the ids of jobs."""
+    redis_url: Annotated[str, AfterValidator(check_redis_url)] = "redis://localhost:6379/0"
+    """Redis that queues the ids of jobs: `redis://`, `rediss://` or `unix://`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
     """Prefix of the names of queues. Services that share a Redis need different ones."""
     jobs_concurrency: int = Field(default=10, ge=1)
@@ -88,11 +129,7 @@ class ArqEngine:
 async def connect(database: Database) -> AsyncIterator[ArqEngine]:
     """Connects at the first use: the service starts and serves without Redis."""
     settings = read(BrokerSettings)
-    redis = ArqRedis.from_url(
-        str(settings.redis_url),
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-    )
+    redis = open_redis(settings.redis_url)
     redis.job_serializer = to_json
     redis.expires_extra_ms = int(timedelta(days=30).total_seconds() * 1000)
     async with redis:
@@ -131,6 +168,12 @@ class PatientWorker(Worker):
             raise
 
 
+def show_life() -> None:
+    with suppress(OSError):
+        ALIVE.touch()
+    asyncio.get_running_loop().call_later(5, show_life)
+
+
 async def serve(queue: str) -> None:
     settings = read(BrokerSettings)
     longest = max(task.timeout for task in registry.values())
@@ -150,20 +193,13 @@ async def serve(queue: str) -> None:
             # perform() applies the timeout of the task.
             job_timeout=longest + timedelta(seconds=30),
             job_completion_wait=25,
-            health_check_interval=10,
         )
+        show_life()
         logger.info("worker ready", extra={"queue": queue})
         with suppress(asyncio.CancelledError):
             await worker.async_run()
         with suppress(*REDIS_ERRORS):
             await worker.close()
-
-
-class WorkerHealth:
-    """For `arq --check`."""
-
-    redis_settings = RedisSettings.from_dsn(str(read(BrokerSettings).redis_url))
-    queue_name = read(BrokerSettings).jobs_queue
 
 
 def work(queue: str) -> None:

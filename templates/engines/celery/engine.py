@@ -5,10 +5,12 @@ import importlib
 import logging
 import os
 import signal
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from amqp.exceptions import ChannelError
 from celery import Celery
@@ -16,8 +18,10 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
+from redis import Redis
+from redis.exceptions import RedisError
 
 from app.database import Database, check_database_url, open_database
 from app.jobs import Job
@@ -31,14 +35,66 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 2
 REDIS_OPTIONS = {"max_retries": 0, "socket_timeout": 1, "socket_connect_timeout": 1}
 RABBITMQ_OPTIONS = {"confirm_publish": True, "read_timeout": 1, "write_timeout": 1}
+CERTIFICATES = {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}
+
+
+def broker_options(url: str, **transport: object) -> dict[str, Any]:
+    """Reads a URL as redis-py does. Celery itself would not verify certificates, or host names."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    if parts.scheme == "amqps":
+        ca, wanted = query.pop("ssl_ca_certs", None), query.pop("ssl_cert_reqs", "required")
+        ssl.create_default_context(cafile=ca)
+        tls: dict[str, Any] = {"ca_certs": ca, "cert_reqs": CERTIFICATES[wanted]}
+        if wanted == "required":
+            tls["server_hostname"] = parts.hostname
+        url = parts._replace(query=urlencode(query)).geturl()
+        return {"broker": url, "broker_use_ssl": tls, "broker_transport_options": transport}
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        return {"broker": url, "broker_transport_options": transport}
+    pool = Redis.from_url(url).connection_pool
+    pool.make_connection()
+    given = pool.connection_kwargs
+    database = given.get("db", 0)
+    if parts.path.strip("/") and not given.keys() & {"db", "path"}:
+        raise ValueError("the path must be the number of a database")
+    tls = {name: given[name] for name in query if name.startswith("ssl_")}
+    if parts.scheme == "rediss":
+        ssl.create_default_context(cafile=tls.get("ssl_ca_certs"))
+        tls.setdefault("ssl_cert_reqs", "required")
+        tls.setdefault("ssl_check_hostname", tls["ssl_cert_reqs"] != "none")
+    broker = f"{parts.scheme}://{parts.netloc}/{database}"
+    if parts.scheme == "unix":
+        broker = f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+    transport |= {name: given[name] for name in query if name not in tls}
+    return {"broker": broker, "broker_use_ssl": tls, "broker_transport_options": transport}
+
+
+def check_broker_url(url: str) -> str:
+    """Refuses at the start what would fail at every use. It does not connect."""
+    try:
+        urlsplit(url.partition(";")[0]).port  # noqa: B018 - reading it validates it
+    except ValueError:
+        # The text of the error may contain a part of the password.
+        raise ValueError("not a URL. Is the password encoded, such as / as %2F?") from None
+    try:
+        Connection(broker_options(url)["broker"])
+    except OSError as error:
+        raise ValueError(f"cannot read ssl_ca_certs: {error}") from None
+    except (KeyError, TypeError, ValueError, RedisError) as error:
+        raise ValueError(f"cannot be used: {error}") from None
+    return url
+
+
+BrokerUrl = Annotated[str, AfterValidator(check_broker_url)]
 
 
 class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
-    redis_url: str = "redis://localhost:6379/0"
-    """Redis that queues the ids of jobs."""
-    broker_url: str = Field(default_factory=lambda given: given["redis_url"])
+    redis_url: BrokerUrl = "redis://localhost:6379/0"
+    """Redis that queues the ids of jobs: `redis://`, `rediss://` or `unix://`."""
+    broker_url: BrokerUrl = Field(default_factory=lambda given: given["redis_url"])
     """Another broker that Celery supports, such as `amqp://`. Default: `REDIS_URL`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
     """Prefix of the names of queues. Services that share a broker need different ones."""
@@ -85,12 +141,11 @@ async def connect(database: Database) -> AsyncIterator[CeleryEngine]:
     """Connects at the first use: the service starts and serves without a broker."""
     settings = read(BrokerSettings)
     producer = Celery(
-        broker=settings.broker_url,
+        **broker_options(settings.broker_url, **REDIS_OPTIONS, **RABBITMQ_OPTIONS),
         set_as_current=False,
         task_default_queue=settings.name_of(DEFAULT_QUEUE),
         task_publish_retry=False,
         broker_connection_timeout=1,
-        broker_transport_options=REDIS_OPTIONS | RABBITMQ_OPTIONS,
     )
     # Imports now what the first request would have to wait for. It does not connect.
     producer.connection_for_write()
@@ -150,7 +205,7 @@ def check_before_the_fork(**_: object) -> None:
 
 celery = Celery(
     "{{ cookiecutter.project_slug }}",
-    broker=read(BrokerSettings).broker_url,
+    **broker_options(read(BrokerSettings).broker_url),
     accept_content=["json"],
     task_default_queue=read(BrokerSettings).name_of(DEFAULT_QUEUE),
     task_time_limit=int(max(task.timeout for task in registry.values()).total_seconds()) + 30,

@@ -3,12 +3,16 @@
 import asyncio
 import logging
 import signal
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
+from tempfile import gettempdir
 from threading import Event
 from typing import Annotated
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import dramatiq
 from dramatiq.asyncio import async_to_sync
@@ -16,13 +20,13 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import DecodeError
 from dramatiq.middleware import AsyncIO, Middleware
-from pika import BlockingConnection
+from pika import BlockingConnection, SSLOptions
 from pika.exceptions import AMQPError, ChannelClosedByBroker
-from pydantic import AnyUrl, Field, RedisDsn, UrlConstraints
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.retry import Retry
 
 from app.database import Database, check_database_url, open_database
@@ -35,22 +39,85 @@ from app.telemetry import configure_logging
 
 logger = logging.getLogger(__name__)
 
-BrokerUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "amqp", "amqps"])]
 BROKER_ERRORS = (RedisError, AMQPError, OSError)
 TIMEOUT_SECONDS = 2
-RABBITMQ_OPTIONS = (
-    "connection_attempts=1&socket_timeout=1&stack_timeout=1&blocked_connection_timeout=1"
-    "&heartbeat=5"
-)
+RABBITMQ_OPTIONS = {
+    "connection_attempts": "1",
+    "socket_timeout": "1",
+    "stack_timeout": "1",
+    "blocked_connection_timeout": "1",
+    "heartbeat": "5",
+}
+CERTIFICATES = {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}
+# The health check in compose.yaml looks at the age of this file.
+ALIVE = Path(gettempdir(), "worker.alive")
+
+
+def open_redis(url: str) -> Redis:
+    """Connects at the first use. It verifies certificates, and their host names, by default."""
+    is_verified = url.startswith("rediss:") and "ssl_cert_reqs=none" not in url
+    return Redis.from_url(
+        url,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),
+        # Closes the connection: its address may have moved to another server.
+        retry_on_error=[ReadOnlyError],
+        **({"ssl_check_hostname": True} if is_verified else {}),
+    )
+
+
+def open_rabbitmq(url: str, *middleware: Middleware) -> RabbitmqBroker:
+    """Connects at the first use. It takes the same options for certificates as Redis."""
+    parts = urlsplit(url)
+    options = RABBITMQ_OPTIONS | dict(parse_qsl(parts.query, keep_blank_values=True))
+    tls = None
+    if parts.scheme == "amqps":
+        context = ssl.create_default_context(cafile=options.pop("ssl_ca_certs", None))
+        context.check_hostname = options.get("ssl_cert_reqs") != "none"
+        context.verify_mode = CERTIFICATES[options.pop("ssl_cert_reqs", "required")]
+        tls = SSLOptions(context, parts.hostname)
+    url = parts._replace(query=urlencode(options)).geturl()
+    broker = RabbitmqBroker(url=url, middleware=[*middleware], confirm_delivery=True)
+    broker.parameters.ssl_options = tls  # type: ignore[attr-defined] # one URL, so no list
+    return broker
+
+
+def check_broker_url(url: str) -> str:
+    """Refuses at the start what would fail at every use. It does not connect."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it validates it
+    except ValueError:
+        # The text of the error may contain a part of the password.
+        raise ValueError("not a URL. Is the password encoded, such as / as %2F?") from None
+    try:
+        if parts.scheme.startswith("amqp"):
+            open_rabbitmq(url)
+            return url
+        pool = open_redis(url).connection_pool
+        pool.make_connection()
+        given = pool.connection_kwargs
+        ssl.create_default_context(cafile=given.get("ssl_ca_certs"))
+        if parts.path.strip("/") and not given.keys() & {"db", "path"}:
+            raise ValueError("the path must be the number of a database")
+    except OSError as error:
+        raise ValueError(f"cannot read ssl_ca_certs: {error}") from None
+    except (KeyError, TypeError, ValueError, RedisError) as error:
+        raise ValueError(f"cannot be used: {error}") from None
+    return url
+
+
+BrokerUrl = Annotated[str, AfterValidator(check_broker_url)]
 
 
 class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
-    redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
-    """Redis that queues the ids of jobs."""
+    redis_url: BrokerUrl = "redis://localhost:6379/0"
+    """Redis that queues the ids of jobs: `redis://`, `rediss://` or `unix://`."""
     broker_url: BrokerUrl = Field(default_factory=lambda given: given["redis_url"])
-    """RabbitMQ (`amqp://`) or another Redis. Default: `REDIS_URL`."""
+    """RabbitMQ (`amqp://` or `amqps://`) or another Redis. Default: `REDIS_URL`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
     """Prefix of the names of queues. Services that share a broker need different ones."""
     jobs_concurrency: int = Field(default=8, ge=1)
@@ -58,6 +125,12 @@ class BrokerSettings(BaseSettings):
 
     def name_of(self, queue: str) -> str:
         return f"{self.jobs_queue}.{queue}"
+
+
+def show_life() -> None:
+    with suppress(OSError):
+        ALIVE.touch()
+    asyncio.get_running_loop().call_later(5, show_life)
 
 
 class WorkerProcess(Middleware):
@@ -76,6 +149,7 @@ class WorkerProcess(Middleware):
     async def _open(self) -> None:
         database = open_database(get_settings().database_url)
         self._database = await self._opened.enter_async_context(database)
+        show_life()
 
     async def perform(self, job_id: uuid.UUID) -> None:
         await perform(self._database, job_id)
@@ -113,20 +187,15 @@ class PatientRedisBroker(RedisBroker):
 
 
 def open_broker(url: str, *middleware: Middleware) -> RedisBroker | RabbitmqBroker:
-    """Connects at the first use: the service starts and serves without a broker."""
     if url.startswith("amqp"):
-        url += f"{'&' if '?' in url else '?'}{RABBITMQ_OPTIONS}"
-        return RabbitmqBroker(url=url, middleware=[*middleware], confirm_delivery=True)
-    redis = Redis.from_url(
-        url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
-    )
-    return PatientRedisBroker(client=redis, middleware=[*middleware])  # type: ignore[no-untyped-call] # untyped
+        return open_rabbitmq(url, *middleware)
+    return PatientRedisBroker(client=open_redis(url), middleware=[*middleware])  # type: ignore[no-untyped-call] # untyped
 
 
 settings = read(BrokerSettings)
 process = WorkerProcess()
 # No middleware for retries or limits: perform() and the ledger do that.
-broker = open_broker(str(settings.broker_url), AsyncIO(), process)
+broker = open_broker(settings.broker_url, AsyncIO(), process)
 dramatiq.set_broker(broker)
 
 

@@ -4,17 +4,21 @@ import asyncio
 import importlib
 import logging
 import signal
+import ssl
 import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, RedisDsn
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.client import Pipeline
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
@@ -30,16 +34,51 @@ logger = logging.getLogger(__name__)
 
 REDIS_ERRORS = (RedisError, OSError)
 TIMEOUT_SECONDS = 2
-REDIS_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
 # A worker waits for a job for five seconds at a time: RQ subtracts 15, and allows 10 more.
 WORKER_TTL = 20
+
+
+def open_redis(url: str) -> Redis:
+    """Connects at the first use. It verifies certificates, and their host names, by default."""
+    is_verified = url.startswith("rediss:") and "ssl_cert_reqs=none" not in url
+    return Redis.from_url(
+        url,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),
+        # Closes the connection: its address may have moved to another server.
+        retry_on_error=[ReadOnlyError],
+        **({"ssl_check_hostname": True} if is_verified else {}),
+    )
+
+
+def check_redis_url(url: str) -> str:
+    """Refuses at the start what would fail at every use. It does not connect."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it validates it
+    except ValueError:
+        # The text of the error may contain a part of the password.
+        raise ValueError("not a URL. Is the password encoded, such as / as %2F?") from None
+    try:
+        pool = open_redis(url).connection_pool
+        pool.make_connection()
+        given = pool.connection_kwargs
+        ssl.create_default_context(cafile=given.get("ssl_ca_certs"))
+        if parts.path.strip("/") and not given.keys() & {"db", "path"}:
+            raise ValueError("the path must be the number of a database")
+    except OSError as error:
+        raise ValueError(f"cannot read ssl_ca_certs: {error}") from None
+    except (TypeError, ValueError, RedisError) as error:
+        raise ValueError(f"cannot be used: {error}") from None
+    return url
 
 
 class BrokerSettings(BaseSettings):
     model_config = Settings.model_config
 
-    redis_url: RedisDsn = RedisDsn("redis://localhost:6379/0")
-    """Redis that queues the ids of jobs."""
+    redis_url: Annotated[str, AfterValidator(check_redis_url)] = "redis://localhost:6379/0"
+    """Redis that queues the ids of jobs: `redis://`, `rediss://` or `unix://`."""
     jobs_queue: str = "{{ cookiecutter.project_slug }}"
     """Prefix of the names of queues. Services that share a Redis need different ones."""
     jobs_concurrency: int = Field(default=1, ge=1)
@@ -47,10 +86,6 @@ class BrokerSettings(BaseSettings):
 
 
 settings = read(BrokerSettings)
-
-
-def open_redis() -> Redis:
-    return Redis.from_url(str(settings.redis_url), **REDIS_OPTIONS, retry=Retry(NoBackoff(), 0))
 
 
 def queue_on(redis: Redis, queue: str) -> Queue:
@@ -81,7 +116,7 @@ class RqEngine:
 @asynccontextmanager
 async def connect(database: Database) -> AsyncIterator[RqEngine]:
     """Connects at the first use: the service starts and serves without Redis."""
-    with open_redis() as redis:
+    with open_redis(settings.redis_url) as redis:
         yield RqEngine(redis)
 
 
@@ -118,7 +153,7 @@ def run_job(job_id: str) -> None:
 
 
 class PatientWorker(SimpleWorker):
-    """RQ's own waits longer and longer for an unavailable Redis."""
+    """RQ's own waits longer and longer for Redis, and is unknown to it once it was emptied."""
 
     max_connection_wait_time = 1
     is_told_to_stop = False
@@ -126,6 +161,12 @@ class PatientWorker(SimpleWorker):
     def request_stop(self, signum: int, frame: object) -> None:
         self.is_told_to_stop = True
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # untyped
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        if not self.connection.hexists(self.key, "birth"):
+            self.connection.delete(self.key)
+            self.register_birth()  # type: ignore[no-untyped-call] # untyped
+        super().heartbeat(timeout, pipeline)
 
 
 def work(queue: str) -> None:
@@ -142,7 +183,7 @@ def work(queue: str) -> None:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: sys.exit())
             try:
-                queues = [queue_on(open_redis(), queue)]
+                queues = [queue_on(open_redis(settings.redis_url), queue)]
                 worker = PatientWorker(queues, serializer=JSONSerializer, worker_ttl=WORKER_TTL)
                 worker.work(logging_level=None)
                 if worker.is_told_to_stop:

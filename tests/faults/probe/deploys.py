@@ -9,9 +9,11 @@ from app.jobs import Job, task
 from app.probe.tasks import noted
 from app.users.models import User
 
-if os.environ.get("PROBE_RELEASE") == "next":
+if os.environ.get("PROBE_COLUMNS"):
     for model in (Job, User):
         model.remark = mapped_column(Text, nullable=True, default="of the next release")
+
+if os.environ.get("PROBE_RELEASE") == "next":
 
     @task()
     async def reshaped(number: int, reason: str) -> None: ...

@@ -4,11 +4,13 @@ import asyncio
 import os
 import resource
 import threading
+import uuid
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from app.jobs import task
-from app.probe.tasks import noted
+from app.probe.tasks import note, noted
 
 SPARE_BYTES = 256 * 2**20
 SHORTLY = timedelta(seconds=1)
@@ -18,6 +20,29 @@ SHORTLY = timedelta(seconds=1)
 async def raises(number: int) -> None:
     with noted(number):
         raise ValueError("never satisfied")
+
+
+class Panic(BaseException):
+    """As an extension in Rust raises it."""
+
+
+@task(max_tries=2)
+async def panics(number: int) -> None:
+    with noted(number):
+        raise Panic("in an extension")
+
+
+@task(max_tries=2)
+def interrupts_its_thread(number: int) -> None:
+    with noted(number):
+        raise KeyboardInterrupt
+
+
+@task(max_tries=2, timeout=SHORTLY)
+async def swallows_its_cancellation(number: int) -> None:
+    note("started", number, uuid.uuid4().hex)
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
 
 
 @task(max_tries=2, timeout=SHORTLY)

@@ -6,8 +6,8 @@ outage is a `DatabaseUnavailable` on every database, and a response of 503. Each
 them alone.
 """
 
-from app.database.base import Base, Timestamp, new_id, utc_now
-from app.database.clock import FromNow
+from app.database.base import Base, Timestamp, new_id
+from app.database.clock import FromNow, utc_now
 from app.database.engines import DatabaseFull, DatabaseUnavailable
 from app.database.paging import Page, Paging, fetch_page
 from app.database.sessions import Database, check_database_url, open_database

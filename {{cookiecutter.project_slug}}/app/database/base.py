@@ -10,10 +10,6 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def new_id() -> UUID:
     """An id that grows with time (UUID version 7): new rows are neighbours in an index.
 

@@ -1,6 +1,7 @@
 """The clock of the database: processes on several machines need not agree on the time."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, DateTime, Dialect, Interval
@@ -9,7 +10,19 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from app.database.base import utc_now
+
+class Reading:
+    """What the database said last, less the `monotonic()` of then."""
+
+    epoch: datetime | None = None
+    expires = 0.0
+
+
+def utc_now() -> datetime:
+    """The time by the clock of the database, as the process last read it. It is never ahead."""
+    if Reading.epoch is None:
+        return datetime.now(UTC)
+    return Reading.epoch + timedelta(seconds=monotonic())
 
 
 class FromNow(TypeDecorator[timedelta]):

@@ -115,23 +115,22 @@ def _postgresql_options(url: str, statement_seconds: float | None) -> dict[str, 
     """The driver itself reads the URL as libpq does, apart from these parameters."""
     place, _, query = url.partition("?")
     given = dict(parse_qsl(query))
+    # A driver without channel binding does as libpq does where it is not required.
     given.pop("channel_binding", None)
-    options: dict[str, object] = {
-        "timeout": float(given.pop("connect_timeout", 0)) or CONNECT_SECONDS
-    }
+    connect_seconds = int(given.pop("connect_timeout", 0)) or CONNECT_SECONDS
+    options: dict[str, object] = {"timeout": connect_seconds}
     if given.get("sslrootcert") == "system":
         del given["sslrootcert"]
         options["ssl"] = True
-    if statement_seconds is not None:
+    if given.pop("pgbouncer", "") == "true":
+        # The next transaction may be on another connection to the server, which knows neither the
+        # statements that were prepared on this one nor its settings.
+        options |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+        options |= {"prepared_statement_name_func": str, "command_timeout": statement_seconds}
+    elif statement_seconds is not None:
         # The server cancels a slow statement. The driver gives up a server that is gone.
         options["command_timeout"] = statement_seconds + CONNECT_SECONDS
         options["server_settings"] = {"statement_timeout": f"{statement_seconds * 1000:.0f}"}
-    if given.pop("pgbouncer", "false") == "true":
-        # Each transaction may be on another connection to the server, which knows neither the
-        # statements that were prepared on the last one nor its settings.
-        options |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-        options |= {"prepared_statement_name_func": str, "server_settings": {}}
-        options["command_timeout"] = statement_seconds
     return options | {"dsn": f"postgresql{place[place.index('://') :]}?{urlencode(given)}"}
 
 
@@ -191,22 +190,18 @@ def _create(url: str, pool_size: int, **options: object) -> AsyncEngine:
         hide_parameters=True,
         **options,
     )
-    event.listen(engine.sync_engine, "handle_error", _hide_row)
     event.listen(engine.sync_engine, "handle_error", _translate)
     return engine
-
-
-def _hide_row(context: ExceptionContext) -> None:
-    # PostgreSQL says: "Key (email)=(ada@example.com) already exists."
-    cause: Any = context.original_exception.__cause__
-    if hasattr(cause, "detail"):
-        cause.detail = None
 
 
 def _translate(context: ExceptionContext) -> BaseException | None:
     error = context.original_exception
     if not isinstance(error, Exception):
         return None
+    cause: Any = error.__cause__
+    if hasattr(cause, "detail"):
+        # PostgreSQL says: "Key (email)=(ada@example.com) already exists."
+        cause.detail = None
     sqlstate = getattr(error, "sqlstate", None) or ""
     # An OSError may be a timeout. A primary that turned read-only has a successor.
     if isinstance(error, OSError) or sqlstate == READ_ONLY:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, GenerativeSelect, event, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction
 
-from app.database.base import utc_now
 from app.database.batching import Batches, Change, Item, Result
+from app.database.clock import Reading
 from app.database.engines import (
     DatabaseRefused,
     DatabaseUnavailable,
@@ -85,22 +85,14 @@ class Database:
         self.has_due_jobs = asyncio.Event()
         # What ends before the connections do.
         self.closing = AsyncExitStack()
-        self._epoch: datetime | None = None
-        self._read_clock_at = 0.0
 
-    async def read_clock(self) -> datetime:
-        """The time by the database's clock, which counts for all processes."""
-        is_old = self._epoch is None or monotonic() > self._read_clock_at + CLOCK_SECONDS
-        if self.engine.dialect.name != "sqlite" and is_old:
+    async def read_clock(self) -> None:
+        """Sets `utc_now`, unless it did a moment ago. SQLite has the clock of the machine."""
+        if self.engine.dialect.name != "sqlite" and monotonic() > Reading.expires:
             async with self.read() as session:
-                found = (await session.execute(select(func.statement_timestamp()))).scalar_one()
-            self._read_clock_at = monotonic()
-            self._epoch = found - timedelta(seconds=self._read_clock_at)
-        return self.now()
-
-    def now(self) -> datetime:
-        """The same, as it was last read, plus the time since. It is never ahead."""
-        return self._epoch + timedelta(seconds=monotonic()) if self._epoch else utc_now()
+                now = (await session.execute(select(func.statement_timestamp()))).scalar_one()
+            Reading.epoch = now - timedelta(seconds=monotonic())
+            Reading.expires = monotonic() + CLOCK_SECONDS
 
     @asynccontextmanager
     async def begin_write(self) -> AsyncIterator[AsyncSession]:

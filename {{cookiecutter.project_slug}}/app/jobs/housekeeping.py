@@ -2,10 +2,11 @@
 
 import logging
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, case, delete, select
 
+from app.database import utc_now
 from app.jobs import Job, Status, UnitOfWork, task
 from app.jobs.models import Predecessor
 from app.settings import get_settings
@@ -19,8 +20,7 @@ BATCH = 1000
 async def prune_jobs(uow: UnitOfWork) -> None:
     """One batch per job: a short transaction does not keep others from writing."""
     is_followed = select(Predecessor.job_id).where(Predecessor.predecessor_id == Job.id).exists()
-    is_old = _is_old(uow.now())
-    old = select(Job.id).where(is_old, ~is_followed).order_by(Job.finished_at).limit(BATCH)
+    old = select(Job.id).where(_is_old(), ~is_followed).order_by(Job.finished_at).limit(BATCH)
     chosen = old.with_for_update(skip_locked=True).cte("old")
     pruned = delete(Job).where(Job.id.in_(select(chosen.c.id))).returning(Job.status)
     if found := Counter((await uow.session.scalars(pruned)).all()):
@@ -29,9 +29,9 @@ async def prune_jobs(uow: UnitOfWork) -> None:
         uow.enqueue(prune_jobs)
 
 
-def _is_old(now: datetime) -> ColumnElement[bool]:
-    succeeded_by = now - timedelta(days=get_settings().jobs_retention_days)
-    failed_by = now - timedelta(days=get_settings().jobs_failed_retention_days)
+def _is_old() -> ColumnElement[bool]:
+    succeeded_by = utc_now() - timedelta(days=get_settings().jobs_retention_days)
+    failed_by = utc_now() - timedelta(days=get_settings().jobs_failed_retention_days)
     may_be_retried = Job.status.in_([Status.FAILED, Status.CANCELLED])
     end_of_retention = case((may_be_retried, failed_by), else_=succeeded_by)
     # The first condition is the one that an index supports.

@@ -17,7 +17,7 @@ from sqlalchemy import Row, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.database import Database
+from app.database import Database, utc_now
 from app.jobs.models import NOT_SUCCEEDED, Job, Predecessor, Status
 from app.jobs.runtime.ledger import IS_QUEUED, MAY_START
 
@@ -95,20 +95,20 @@ class JobMetrics:
             gauge.clear()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS), self._turn, database.stream() as session:
-                now = await database.read_clock()
-                await self._count_outcomes(session, now)
+                await database.read_clock()
+                await self._count_outcomes(session)
                 found = (await session.execute(NOT_ENDED_WELL)).all()
         except Exception as error:
             logger.warning("metrics of jobs are not available: %r", error)
             self._up.set(0)
         else:
             self._up.set(1)
-            self._show(found, now)
+            self._show(found)
 
-    async def _count_outcomes(self, session: AsyncSession, now: datetime) -> None:
+    async def _count_outcomes(self, session: AsyncSession) -> None:
         """Count each outcome once. A retried job has several."""
-        if self._begun is None:
-            self._begun = self._newest = now - timedelta(seconds=monotonic() - self._made_at)
+        if self._begun is None:  # the clock of the database was not known before
+            self._begun = self._newest = utc_now() - timedelta(seconds=monotonic() - self._made_at)
         since = max(self._begun, self._newest - OVERLAP)
         async for row in await session.stream(OUTCOMES.where(Job.finished_at > since)):
             outcome = (row.id, row.attempts)
@@ -119,11 +119,11 @@ class JobMetrics:
                 ran = seconds(started_at, row.finished_at)
                 self._runs.labels(row.task, row.status).observe(ran)
             # A clock that was set back must not hide newer rows.
-            self._newest = max(self._newest, min(row.finished_at, now))
+            self._newest = max(self._newest, min(row.finished_at, utc_now()))
         since = max(self._begun, self._newest - OVERLAP)
         self._counted = {key: at for key, at in self._counted.items() if at > since}
 
-    def _show(self, found: Sequence[Row[Any]], now: datetime) -> None:
+    def _show(self, found: Sequence[Row[Any]]) -> None:
         values = {(row.task, row.status): tuple(row)[2:] for row in found}
         # Without jobs, a gauge is 0 and not missing.
         for task, status in {*product(self._tasks, SHOWN), *values}:
@@ -131,7 +131,7 @@ class JobMetrics:
             self._jobs.labels(task, status).set(jobs)
             if status is Status.FAILED:
                 continue
-            self._oldest.labels(task, status).set(seconds(since, now) if since else 0)
+            self._oldest.labels(task, status).set(seconds(since, utc_now()) if since else 0)
             if status is Status.QUEUED:
                 self._due.labels(task).set(due)
                 self._retrying.labels(task).set(retrying)

@@ -1,8 +1,8 @@
 """One transaction, and the jobs that belong to it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +19,8 @@ from app.jobs.task import Arguments, Task
 class UnitOfWork:
     """Its jobs are rows of its transaction: a commit keeps them, a rollback drops them."""
 
-    def __init__(
-        self, session: AsyncSession, now: Callable[[], datetime], lease: timedelta | None = None
-    ) -> None:
+    def __init__(self, session: AsyncSession, lease: timedelta | None = None) -> None:
         self.session = session
-        self.now = now
         self.jobs: list[Job] = []
         self._lease = lease
 
@@ -31,8 +28,6 @@ class UnitOfWork:
         self, task: Task[Arguments, ..., Any], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Job:
         job = task.job(*args, **kwargs)
-        job.created_at = self.now()
-        job.run_at = (task.at or job.created_at) + task.delay
         if self._lease and task.is_immediate:
             job.lease_until = job.created_at + self._lease
         self.session.add(job)
@@ -83,4 +78,4 @@ async def unit_of_work(
     """Without a lease, the relay sends its jobs."""
     await database.read_clock()
     async with database.write.begin() as session:
-        yield UnitOfWork(session, database.now, lease)
+        yield UnitOfWork(session, lease)

@@ -45,10 +45,9 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
 
 def message_of(record: logging.LogRecord) -> str:
     message = record.getMessage()
-    if record.name == "uvicorn.error" and message.startswith("Traceback "):
-        # A start that failed. If the service itself has ended it, the last line says why.
-        return message.rpartition("\nSystemExit: ")[2].rstrip()
-    return message
+    # uvicorn reports a failed start as a traceback. The last line says why the service ended it.
+    is_start = record.name == "uvicorn.error"
+    return message.rpartition("\nSystemExit: ")[2].rstrip() if is_start else message
 
 
 class JsonFormatter(logging.Formatter):

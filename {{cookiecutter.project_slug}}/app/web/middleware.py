@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.jobs.schemas import root_path
 from app.settings import Settings
 from app.telemetry.log import bound, request_id
-from app.telemetry.tracing import is_refresh
+from app.telemetry.tracing import is_routine
 from app.web.problems import ProblemResponse, problem
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,8 @@ class RequestLog:
                 seconds = perf_counter() - started
                 self._observe(scope, message["status"], seconds)
                 about = {"status": message["status"], "ms": round(seconds * 1000, 1)}
-                level = logging.DEBUG if is_refresh(scope) else logging.INFO
+                is_boring = is_routine(scope) and message["status"] < 400
+                level = logging.DEBUG if is_boring else logging.INFO
                 logger.log(level, "%s %s", scope["method"], scope["path"], extra=about)
             elif refusal:
                 message = {**message, "body": refusal.body}

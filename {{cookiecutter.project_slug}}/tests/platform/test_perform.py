@@ -394,7 +394,7 @@ async def test_a_job_is_put_off_for_some_minutes_and_then_fails(database: Databa
             )
         await perform(database, job.id)
     assert found.status is Status.FAILED
-    assert 290 < sum(waits) < 320
+    assert 200 < sum(waits) < 320
     assert all(0.5 <= wait <= 10 for wait in waits)
 
 
@@ -514,7 +514,7 @@ async def test_a_task_that_blocks_the_event_loop_for_ever_is_recorded_as_late(
 
     job = await run(own_database, compute)
     assert (job.status, job.attempts) == (Status.QUEUED, 1)
-    assert job.error == "TimeoutError: timed out after 0.05 s, blocks the event loop"
+    assert job.error == "TimeoutError: timed out after 0.05 s: the event loop is blocked"
 
 
 async def test_a_task_that_swallows_its_cancellation_has_timed_out(database: Database) -> None:

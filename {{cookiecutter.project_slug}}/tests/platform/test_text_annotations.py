@@ -30,6 +30,13 @@ def test_arguments_arrive_as_they_were_given() -> None:
     assert ship.unpack(job) == {"order": order, "others": [order]}
 
 
+def test_a_task_with_a_schedule_can_have_a_unit_of_work() -> None:
+    @task(cron="30 3 * * *")
+    async def sweep(uow: UnitOfWork) -> None: ...
+
+    assert (sweep.takes, sweep.job().arguments) == ([UnitOfWork], {})
+
+
 def test_a_type_that_is_not_imported_at_run_time_is_refused() -> None:
     def pay(amount: Decimal) -> None: ...
 

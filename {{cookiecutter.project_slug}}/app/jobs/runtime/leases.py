@@ -11,7 +11,6 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import update
@@ -72,13 +71,9 @@ class Keeper:
                 # A row that somebody has locked must not cost the others their leases.
                 async with asyncio.timeout(self._seconds), engine.connect() as connection:
                     if renew in self._kept and not await renew(connection):
-                        self._call(self._stop, renew)
+                        self._call(self._kept.get(renew, bool))
             except Exception as error:
                 logger.warning("a lease could not be renewed: %r", error)
-
-    def _stop(self, renew: Renew) -> None:
-        if renew in self._kept:
-            self._kept[renew]()
 
     def _watch_loop(self) -> None:
         if not self._is_loop_asked:
@@ -94,9 +89,9 @@ class Keeper:
     def _answer(self) -> None:
         self._is_loop_asked = self._is_block_logged = False
 
-    def _call(self, *call: Any) -> None:  # noqa: ANN401 - a function and its arguments
+    def _call(self, call: Callable[[], object]) -> None:
         with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(*call)
+            self._loop.call_soon_threadsafe(call)
 
 
 _keepers = WeakKeyDictionary[Database, Keeper]()

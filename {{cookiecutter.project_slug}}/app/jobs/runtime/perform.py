@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from app.database import Database, DatabaseUnavailable
+from app.database import Database, DatabaseUnavailable, utc_now
 from app.jobs.models import Job, Status
 from app.jobs.running import GiveUp, Progress, TryAgain, progress
 from app.jobs.runtime import leases, ledger
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 # the job meanwhile. Engines allow a job more than this beyond the timeout of its task.
 PATIENCE = timedelta(seconds=20)
 # How long a cancelled task may take to end. Then it is left behind.
-CLEAN_UP_SECONDS = 5
+CLEAN_UP_SECONDS = 8
 
 
 class UnknownCall(Exception):
@@ -87,9 +87,10 @@ async def _say_why_not(database: Database, job_id: uuid.UUID) -> None:
     about = {"job_id": str(job_id)}
     async with database.read() as session:
         job = await session.get(Job, job_id)
+    await database.read_clock()
     if job is None:
         logger.warning("there is no such job", extra=about)
-    elif job.status is Status.QUEUED and job.run_at > await database.read_clock():
+    elif job.status is Status.QUEUED and job.run_at > utc_now():
         logger.info("job is not due before %s: a relay sends it then", job.run_at, extra=about)
 
 
@@ -219,7 +220,7 @@ async def _call(
         elif not is_lost:
             # The event loop has been blocked for too long: this process may never go on.
             is_lost = True
-            reason = f"{type(late).__name__}: {late}, blocks the event loop"
+            reason = f"TimeoutError: {late}: the event loop is blocked"
             failure = ledger.Failure(job, reason, _wait_after(job, late))
             await ledger.fail(connection, [failure])
         return not (is_lost or is_cancelled)

@@ -2,13 +2,13 @@
 
 import logging
 from contextlib import suppress
-from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
+from app.database import utc_now as now
 from app.jobs.models import Job, Schedule
 from app.jobs.schedule import Rule, next_after
 from app.jobs.task import registry
@@ -25,43 +25,43 @@ class Timetable:
         self._is_entered = False
 
     async def enqueue_due(self) -> None:
-        now = await self._database.read_clock()
+        await self._database.read_clock()
         if not self._is_entered:
             async with self._database.begin_write() as session:
                 for name, rule in self._rules.items():
-                    await _enter(session, name, rule, now)
+                    await _enter(session, name, rule)
             self._is_entered = True
         is_own = Schedule.task.in_(self._rules)
         async with self._database.read() as session:
             first = await session.scalar(select(func.min(Schedule.next_at)).where(is_own))
-        if first is None or first > now:
+        if first is None or first > now():
             return
         async with self._database.begin_write() as session:
-            due = select(Schedule).where(is_own, Schedule.next_at <= now)
+            due = select(Schedule).where(is_own, Schedule.next_at <= now())
             for schedule in await session.scalars(due.with_for_update(skip_locked=True)):
-                await _enqueue(session, schedule, self._rules[schedule.task], now)
+                await _enqueue(session, schedule, self._rules[schedule.task])
 
 
-async def _enter(session: AsyncSession, name: str, rule: Rule, now: datetime) -> None:
+async def _enter(session: AsyncSession, name: str, rule: Rule) -> None:
     """A new or changed schedule is first due at its next time."""
     schedule = await session.get(Schedule, name, with_for_update=True)
     if schedule is None:
         # Another process may do the same.
         with suppress(IntegrityError):
             async with session.begin_nested():
-                session.add(Schedule(task=name, rule=str(rule), next_at=next_after(rule, now)))
+                session.add(Schedule(task=name, rule=str(rule), next_at=next_after(rule, now())))
     elif schedule.rule != str(rule):
-        schedule.rule, schedule.next_at = str(rule), next_after(rule, now)
+        schedule.rule, schedule.next_at = str(rule), next_after(rule, now())
 
 
-async def _enqueue(session: AsyncSession, schedule: Schedule, rule: Rule, now: datetime) -> None:
+async def _enqueue(session: AsyncSession, schedule: Schedule, rule: Rule) -> None:
     before = await session.get(Job, schedule.job_id) if schedule.job_id else None
     if before and before.finished_at is None:
         about = {"task": schedule.task, "job_id": str(before.id)}
         logger.warning("run skipped: the last one is still in progress", extra=about)
     else:
         job = registry[schedule.task].job()
-        job.created_at, job.run_at = now, schedule.next_at
+        job.run_at = schedule.next_at
         session.add(job)
         schedule.job_id = job.id
-    schedule.rule, schedule.next_at = str(rule), next_after(rule, now)
+    schedule.rule, schedule.next_at = str(rule), next_after(rule, now())

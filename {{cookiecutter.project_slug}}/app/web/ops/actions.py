@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
+from app.database import utc_now
 from app.errors import Conflict
 from app.jobs import Job, unit_of_work
 from app.jobs.control import retry_failed
@@ -51,7 +52,7 @@ async def change_job(
 
 @router.post("/tasks/{task}/retry")
 async def retry_all(request: Request, task: TaskName) -> Response:
-    clicked_at = await request.state.database.read_clock()
+    clicked_at = utc_now()
     stop_at = monotonic() + MAX_SECONDS
     retried, found = 0, BATCH
     while found == BATCH and monotonic() < stop_at:
@@ -67,9 +68,9 @@ async def retry_all(request: Request, task: TaskName) -> Response:
 async def run_schedule(request: Request, task: TaskName) -> Response:
     """The relay enqueues it, unless its last run is still in progress."""
     is_running = sa.exists().where(Job.id == Schedule.job_id, OPEN)
-    now = await request.state.database.read_clock()
-    is_later = (Schedule.task == task) & (Schedule.next_at > now)
     async with unit_of_work(request.state.database) as uow:
+        now = utc_now()
+        is_later = (Schedule.task == task) & (Schedule.next_at > now)
         hurry = sa.update(Schedule).where(is_later, ~is_running).values(next_at=now)
         found = await uow.session.scalars(hurry.returning(Schedule.task))
         count = len(found.all())

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.database import Database, DatabaseUnavailable
+from app.database import Database, DatabaseUnavailable, utc_now
 from app.jobs import Job, Status, registry
 from app.jobs.metrics import SINCE
 from app.jobs.models import NOT_SUCCEEDED, Schedule
@@ -127,7 +127,8 @@ class Board:
                 started = monotonic()
                 try:
                     async with asyncio.timeout(TIMEOUT_SECONDS), database.read() as session:
-                        self._seen = await self._read(session, await database.read_clock())
+                        await database.read_clock()
+                        self._seen = await self._read(session, utc_now())
                 except TimeoutError as error:
                     raise DatabaseUnavailable("the jobs could not be read in time") from error
                 # A read that takes long is repeated less often: it uses a tenth of a core at most.

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from app.database import utc_now
 from app.jobs import Status
 from app.web.ops.guard import is_open, link
 
@@ -71,7 +72,7 @@ def page(request: Request, name: str, values: dict[str, object], status: int = 2
         base=link(request, "/ops"),
         notice=NOTICES.get(asked.get("did", ""), "").format(n=int(count)),
         has_login=not is_open(),
-        now=request.state.database.now(),
+        now=utc_now(),
         statuses=[*Status],
     )
     return HTMLResponse(text, status, HEADERS)
