@@ -194,6 +194,7 @@ async def test_only_one_of_several_deliveries_runs(database: Database) -> None:
     assert calls == [1]
 
 
+@pytest.mark.slow
 async def test_a_job_runs_although_another_transaction_had_locked_its_row(
     database: Database,
 ) -> None:
@@ -378,6 +379,7 @@ async def test_a_job_that_was_put_off_runs_where_its_task_is_known(database: Dat
     assert (await reread(database, job)).status is Status.SUCCEEDED
 
 
+@pytest.mark.slow
 async def test_a_job_is_put_off_for_some_minutes_and_then_fails(database: Database) -> None:
     job = await add_job(database, task="removed", max_tries=1)
     waits: list[float] = []
