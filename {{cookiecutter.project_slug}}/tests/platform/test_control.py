@@ -12,6 +12,8 @@ from tests.platform.data import add_job, add_running_job, ago, reread
 from tests.support.fake_engine import FakeEngine
 from tests.support.problems import is_problem
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_cancelled_job_never_starts(client: httpx.AsyncClient, database: Database) -> None:
     job = await add_job(database)

@@ -14,6 +14,8 @@ from tests.platform.data import add_job, add_running_job, after, store
 from tests.support.environment import Environ
 from tests.support.rows import rows
 
+pytestmark = pytest.mark.slow
+
 
 def days_ago(days: float) -> datetime:
     return utc_now() - timedelta(days=days)

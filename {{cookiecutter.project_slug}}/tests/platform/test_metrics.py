@@ -16,6 +16,8 @@ from tests.platform.scrape import Scrape
 from tests.support.client import client_of
 from tests.support.fake_engine import FakeEngine
 
+pytestmark = pytest.mark.slow
+
 TASK = "write_audit_log"
 
 

@@ -23,6 +23,8 @@ from app.web.ops import actions, board, html, listing, pages
 from tests.platform.data import add_job, add_running_job, after, ago, reread, store
 from tests.support.rows import rows
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>alert(1)</script>\"'&" + 2 * "{" + " 7 * 7 " + 2 * "}"
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -100,7 +102,6 @@ async def test_failures_are_grouped_by_task_and_kind_of_error(
     assert "write_audit_log 1 7 h ago Bang" in page
 
 
-@pytest.mark.slow
 async def test_the_overview_is_read_once_for_all_who_look_at_it(
     client: httpx.AsyncClient, database: Database, app: FastAPI
 ) -> None:
@@ -117,7 +118,6 @@ async def test_the_overview_is_read_once_for_all_who_look_at_it(
     assert len(statements) == len(set(statements)) > 0
 
 
-@pytest.mark.slow
 async def test_a_database_that_does_not_answer_in_time_is_an_outage(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, app: FastAPI, database: Database
 ) -> None:
@@ -127,7 +127,6 @@ async def test_a_database_that_does_not_answer_in_time_is_an_outage(
         await app.state.board.look(database)
 
 
-@pytest.mark.slow
 async def test_more_jobs_than_are_counted_are_said_to_be(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,7 +136,6 @@ async def test_more_jobs_than_are_counted_are_said_to_be(
     assert "There may be more jobs" in await seen(client)
 
 
-@pytest.mark.slow
 async def test_a_list_has_filters_in_its_address(
     client: httpx.AsyncClient, database: Database
 ) -> None:
@@ -159,7 +157,6 @@ async def test_a_list_has_filters_in_its_address(
         assert {*listed(page)} == {str(jobs[name].id) for name in wanted}, query
 
 
-@pytest.mark.slow
 async def test_older_leads_through_all_jobs_without_gap_or_double(
     client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +180,6 @@ async def test_older_leads_through_all_jobs_without_gap_or_double(
         assert found == [str(job.id) for job in wanted], query
 
 
-@pytest.mark.slow
 async def test_a_page_that_begins_at_a_deleted_job_says_so(client: httpx.AsyncClient) -> None:
     response = await client.get(f"/ops/jobs?before={new_id()}")
     assert response.status_code == 404
@@ -281,7 +277,6 @@ async def test_a_job_is_retried_once(client: httpx.AsyncClient, database: Databa
     assert await press(client, f"jobs/{job.id}/retry") == "nothing 0"
 
 
-@pytest.mark.slow
 async def test_a_job_is_not_retried_beside_another_of_its_key(
     client: httpx.AsyncClient, database: Database
 ) -> None:
@@ -305,7 +300,6 @@ async def test_a_queued_job_is_cancelled_and_a_running_one_is_asked_to_stop(
     assert "It is asked to stop" in await seen(client, f"/jobs/{running.id}")
 
 
-@pytest.mark.slow
 async def test_a_delayed_job_is_run_now_and_a_claimed_one_is_left_alone(
     client: httpx.AsyncClient, database: Database
 ) -> None:
@@ -338,7 +332,6 @@ async def test_all_failed_jobs_of_a_task_are_retried_in_slices(
     assert await press(client, "tasks/write_audit_log/retry") == "nothing 0"
 
 
-@pytest.mark.slow
 async def test_a_click_does_not_take_long_and_says_that_there_is_more(
     client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,7 +363,6 @@ async def test_a_schedule_is_run_now_unless_its_last_run_is_in_progress(
     assert schedule.next_at <= utc_now()
 
 
-@pytest.mark.slow
 async def test_each_action_is_logged_with_the_id_of_its_request(
     client: httpx.AsyncClient, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -382,7 +374,6 @@ async def test_each_action_is_logged_with_the_id_of_its_request(
     assert vars(record)["job"] == str(job.id)
 
 
-@pytest.mark.slow
 async def test_the_refresh_of_an_open_page_is_not_logged(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -394,7 +385,6 @@ async def test_the_refresh_of_an_open_page_is_not_logged(
     assert [record.getMessage() for record in caplog.records] == ["GET /jobs", "GET /ops"]
 
 
-@pytest.mark.slow
 async def test_links_lead_below_the_path_of_a_proxy(
     client: httpx.AsyncClient, app: FastAPI, database: Database
 ) -> None:

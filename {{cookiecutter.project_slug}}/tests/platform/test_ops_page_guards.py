@@ -16,6 +16,8 @@ from tests.platform.data import PRODUCTION, add_job, ago, reread
 from tests.support.environment import Environ
 from tests.support.problems import is_problem
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "-".join(["of", "all", "operators"])
 OWN = {"Sec-Fetch-Site": "same-origin"}
 ANY = "00000000-0000-0000-0000-000000000000"
@@ -166,7 +168,6 @@ async def test_the_cookie_of_production_is_bound_to_host_and_https(
     }
 
 
-@pytest.mark.slow
 async def test_the_cookie_of_development_works_over_http(
     client: httpx.AsyncClient, locked: None
 ) -> None:
@@ -178,7 +179,6 @@ async def test_the_cookie_of_development_works_over_http(
     }
 
 
-@pytest.mark.slow
 async def test_a_browser_that_keeps_no_cookie_is_told_so(
     client: httpx.AsyncClient, locked: None
 ) -> None:
@@ -196,7 +196,6 @@ async def test_logging_out_ends_the_session(client: httpx.AsyncClient, locked: N
     assert leads_to_login(await client.get("/ops"))
 
 
-@pytest.mark.slow
 async def test_a_link_from_another_site_comes_again_from_our_own_page(
     client: httpx.AsyncClient, locked: None
 ) -> None:
@@ -250,7 +249,6 @@ OF_OTHERS: list[dict[str, str]] = [
 ]
 
 
-@pytest.mark.slow
 async def test_a_form_of_our_own_pages_may_change_something(
     app: FastAPI, client: httpx.AsyncClient
 ) -> None:
@@ -297,7 +295,6 @@ async def test_every_page_allows_no_foreign_content_and_no_frame(
         assert not re.search(r"\sstyle=|\son\w+=|<style|<script>", response.text)
 
 
-@pytest.mark.slow
 async def test_the_files_of_the_pages_are_public_and_there_are_no_others(
     client: httpx.AsyncClient, locked: None
 ) -> None:
@@ -310,7 +307,6 @@ async def test_the_files_of_the_pages_are_public_and_there_are_no_others(
         assert (await client.get(f"/ops/static/{name}")).status_code in (404, 422)
 
 
-@pytest.mark.slow
 async def test_in_development_without_a_token_the_page_is_open(
     app: FastAPI, client: httpx.AsyncClient
 ) -> None:

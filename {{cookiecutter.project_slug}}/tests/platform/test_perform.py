@@ -25,7 +25,7 @@ from tests.support.environment import Environ
 from tests.support.rows import rows
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("own_tasks")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_tasks")]
 
 AnyTask = Task[..., ..., Any]
 SOON = timedelta(milliseconds=50)
@@ -194,7 +194,6 @@ async def test_only_one_of_several_deliveries_runs(database: Database) -> None:
     assert calls == [1]
 
 
-@pytest.mark.slow
 async def test_a_job_runs_although_another_transaction_had_locked_its_row(
     database: Database,
 ) -> None:
@@ -379,7 +378,6 @@ async def test_a_job_that_was_put_off_runs_where_its_task_is_known(database: Dat
     assert (await reread(database, job)).status is Status.SUCCEEDED
 
 
-@pytest.mark.slow
 async def test_a_job_is_put_off_for_some_minutes_and_then_fails(database: Database) -> None:
     job = await add_job(database, task="removed", max_tries=1)
     waits: list[float] = []
@@ -448,7 +446,6 @@ def is_renewed(job: Job) -> bool:
     return bool(begun and until and until > begun + timedelta(seconds=2))
 
 
-@pytest.mark.slow
 async def test_a_lease_is_renewed_while_the_task_runs(
     own_database: Database, environ: Environ
 ) -> None:
@@ -488,7 +485,6 @@ def block_until(condition: Callable[[Job], bool]) -> None:
     watching.join()
 
 
-@pytest.mark.slow
 async def test_a_task_that_blocks_the_event_loop_keeps_its_lease_and_is_named(
     own_database: Database, environ: Environ, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -504,7 +500,6 @@ async def test_a_task_that_blocks_the_event_loop_keeps_its_lease_and_is_named(
     assert vars(record)["task"] == "compute"
 
 
-@pytest.mark.slow
 async def test_a_task_that_blocks_the_event_loop_for_ever_is_recorded_as_late(
     own_database: Database, environ: Environ
 ) -> None:
@@ -529,7 +524,6 @@ async def test_a_task_that_swallows_its_cancellation_has_timed_out(database: Dat
     assert (job.status, job.error) == (Status.QUEUED, "TimeoutError: timed out after 0.05 s")
 
 
-@pytest.mark.slow
 async def test_a_task_that_never_ends_is_left_behind_and_writes_nothing(
     database: Database,
 ) -> None:
@@ -570,7 +564,6 @@ async def test_a_try_that_lost_its_lease_commits_nothing(database: Database) -> 
     assert await rows(database, AuditEntry) == []
 
 
-@pytest.mark.slow
 async def test_a_try_that_lost_its_lease_is_stopped(database: Database, environ: Environ) -> None:
     environ(JOBS_LEASE_SECONDS="1")
     has_begun = asyncio.Event()

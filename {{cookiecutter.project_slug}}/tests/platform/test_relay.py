@@ -19,6 +19,8 @@ from tests.support.fake_engine import FakeEngine
 from tests.support.rows import rows
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 async def add_sent_jobs(database: Database, engine: FakeEngine, count: int) -> list[Job]:
     """Jobs that were sent, and whose leases have ended."""
@@ -210,7 +212,6 @@ class RelayThatFindsTheDatabaseUnavailable(Relay):
         await super().relay()
 
 
-@pytest.mark.slow
 async def test_an_outage_of_the_database_is_survived_and_logged_once(
     database: Database, engine: FakeEngine, environ: Environ, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -242,7 +243,6 @@ class SlowEngine(FakeEngine):
         self.under_way -= 1
 
 
-@pytest.mark.slow
 async def test_a_job_stays_leased_while_it_is_sent(database: Database, environ: Environ) -> None:
     environ(JOBS_LEASE_SECONDS="1")
     engine = SlowEngine()

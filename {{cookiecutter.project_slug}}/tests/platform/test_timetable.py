@@ -18,7 +18,7 @@ from tests.support.fake_engine import FakeEngine
 from tests.support.rows import rows
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("own_tasks")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_tasks")]
 
 DAY = timedelta(days=1)
 

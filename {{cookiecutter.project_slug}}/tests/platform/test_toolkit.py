@@ -34,7 +34,7 @@ from tests.support.jobs import run_jobs
 from tests.support.rows import rows
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("own_tasks")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_tasks")]
 
 
 class Total(BaseModel):
@@ -86,7 +86,6 @@ async def test_a_task_declares_its_backoff(database: Database) -> None:
     assert timedelta(hours=23) < found.run_at - utc_now() < timedelta(hours=25)
 
 
-@pytest.mark.slow
 async def test_the_last_ten_failures_are_kept(database: Database) -> None:
     tries = iter(range(1, 20))
 
@@ -135,7 +134,6 @@ async def test_a_result_that_is_too_large_fails_the_job(database: Database) -> N
     assert job.error == "ValueError: the result has 65538 bytes, of at most 65536"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_blocking", [False, True])
 async def test_progress_is_shown_while_the_task_runs(
     client: httpx.AsyncClient, database: Database, environ: Environ, is_blocking: bool
@@ -190,7 +188,6 @@ async def test_a_second_job_with_an_open_key_is_the_first(database: Database) ->
     assert later.id != first.id
 
 
-@pytest.mark.slow
 async def test_one_of_many_concurrent_jobs_with_the_same_key_is_kept(database: Database) -> None:
     @task()
     def remind() -> None: ...
@@ -207,7 +204,6 @@ async def test_one_of_many_concurrent_jobs_with_the_same_key_is_kept(database: D
 # Cancelling, hurrying, retrying
 
 
-@pytest.mark.slow
 async def test_a_running_job_is_asked_to_stop(database: Database, environ: Environ) -> None:
     environ(JOBS_LEASE_SECONDS="1")
     has_begun = asyncio.Event()
@@ -228,7 +224,6 @@ async def test_a_running_job_is_asked_to_stop(database: Database, environ: Envir
     assert (found.status, found.attempts, found.error) == (Status.CANCELLED, 1, "cancelled")
 
 
-@pytest.mark.slow
 async def test_each_job_is_either_cancelled_or_run(database: Database) -> None:
     @task()
     def note() -> None: ...
@@ -362,7 +357,6 @@ class FullEngine(FakeEngine):
         await super().send(jobs)
 
 
-@pytest.mark.slow
 async def test_a_full_queue_does_not_hold_up_another(database: Database, environ: Environ) -> None:
     environ(JOBS_RELAY_SECONDS="0.05")
     engine = FullEngine()
