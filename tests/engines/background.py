@@ -9,7 +9,7 @@ import pytest
 
 from app import engine as engine_module
 from app.database import Database
-from app.engine import MAX_AT_ONCE, connect
+from app.engine import EngineSettings, connect
 from app.jobs import Job, Status, UnitOfWork, task, unit_of_work
 from app.jobs.runtime import Relay
 from app.jobs.runtime.relay import BATCH
@@ -21,6 +21,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.usefixtures("own_tasks")
 
 LEASE = timedelta(seconds=60)
+AT_ONCE = EngineSettings().jobs_concurrency
 
 
 async def enqueue(
@@ -82,22 +83,20 @@ async def test_a_limited_number_of_requests_have_their_jobs_run_at_the_same_time
         running.remove(number)
 
     jobs: list[Job] = []
-    for number in range(MAX_AT_ONCE + 5):
+    for number in range(AT_ONCE + 5):
         call = partial(UnitOfWork.enqueue, task=hold, number=number)
         jobs += await enqueue(database, call, f"request-{number}")
 
     async def is_full() -> bool:
-        return len(running) == MAX_AT_ONCE
+        return len(running) == AT_ONCE
 
     async with connect(database) as engine:
         relay = Relay(database, engine)
-        dispatching = asyncio.gather(*(relay.dispatch([job]) for job in jobs))
+        await asyncio.gather(*(relay.dispatch([job]) for job in jobs))
         await eventually(is_full)
-        assert not dispatching.done()
         may_end.set()
-        await dispatching
         await eventually(ended(database, *jobs))
-    assert most_running == MAX_AT_ONCE
+    assert most_running == AT_ONCE
 
 
 async def test_a_stop_lets_running_jobs_end_and_starts_no_others(database: Database) -> None:
@@ -159,3 +158,47 @@ async def test_a_follower_starts_without_waiting_for_the_interval_of_the_relay(
         await relay.dispatch([job for job in jobs if job.lease_until])
         await eventually(ended(database, *jobs))
     assert order == ["first", "follower"]
+
+
+async def test_what_exceeds_the_room_of_a_queue_waits_in_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch, environ: Environ
+) -> None:
+    environ(JOBS_CONCURRENCY="1", JOBS_RELAY_SECONDS="3600")
+    monkeypatch.setattr(engine_module, "MAX_WAITING", 2)
+    may_end = asyncio.Event()
+
+    @task()
+    async def hold() -> None:
+        await may_end.wait()
+
+    jobs: list[Job] = []
+    for number in range(6):
+        jobs += await enqueue(database, lambda uow: uow.enqueue(hold), f"request-{number}")
+    async with connect(database) as engine, Relay(database, engine).running() as relay:
+        for job in jobs:
+            await relay.dispatch([job])
+            await asyncio.sleep(0)  # so that it waits for its room
+        last = await reread(database, jobs[-1])
+        assert (last.status, last.lease_until) == (Status.QUEUED, None)
+        may_end.set()
+        await eventually(ended(database, *jobs))
+
+
+async def test_a_slow_queue_delays_no_other(database: Database, environ: Environ) -> None:
+    environ(JOBS_CONCURRENCY="1")
+    may_end = asyncio.Event()
+
+    @task(queue="slow")
+    async def hold() -> None:
+        await may_end.wait()
+
+    @task()
+    async def note() -> None: ...
+
+    slow = await enqueue(database, lambda uow: [uow.enqueue(hold) for _ in range(3)])
+    [quick] = await enqueue(database, lambda uow: uow.enqueue(note))
+    async with connect(database) as engine:
+        await Relay(database, engine).dispatch([*slow, quick])
+        await eventually(ended(database, quick))
+        may_end.set()
+        await eventually(ended(database, *slow))

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import product
@@ -26,9 +26,9 @@ EXPLAIN = {"postgresql": "EXPLAIN (COSTS OFF)", "sqlite": "EXPLAIN QUERY PLAN"}
 
 
 class SilentEngine:
-    async def send(self, job: Job) -> None: ...
+    async def send(self, jobs: Sequence[Job]) -> None: ...
 
-    async def waiting(self) -> int:
+    async def waiting(self, queue: str) -> int:
         return 0
 
 
