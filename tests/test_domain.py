@@ -12,6 +12,7 @@ from checks import UV, environment
 from postgres import PostgreSQL
 from template import CHOICES, render
 
+ENGINES, DATABASES = CHOICES["engine"], CHOICES["database"]
 # What the copies of app/users and tests/users become.
 ADAPTED = Path(__file__).parents[1] / "docs" / "example"
 # After each of these lines comes another, for the new domain. `make fmt` sorts the imports.
@@ -65,11 +66,9 @@ def add_domain(project: Path) -> None:
         made = shutil.ignore_patterns("__pycache__")
         shutil.copytree(original, project / copy, ignore=made)
         for file in (project / copy).rglob("*.py"):
-            adapted = ADAPTED / file.relative_to(project)
-            if adapted.exists():
-                shutil.copy(adapted, file)
-            else:
+            if not (ADAPTED / file.relative_to(project)).exists():
                 file.unlink()
+        shutil.copytree(ADAPTED / copy, project / copy, ignore=made, dirs_exist_ok=True)
     for path, lines in REGISTERED.items():
         text = (project / path).read_text(encoding="utf-8")
         text = text.replace('__all__ = ["', '__all__ = [\n"')
@@ -117,7 +116,20 @@ def test_a_project_with_one_more_domain_passes_all_its_checks(
     assert [path for path in [*REGISTERED, *COPIED] if path not in documented] == []
 
 
-@pytest.mark.parametrize("database", CHOICES["database"])
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_order_service_runs_on_every_engine(engine: str, sources: Path, tmp_path: Path) -> None:
+    # The databases take turns.
+    database = DATABASES[ENGINES.index(engine) % len(DATABASES)]
+    project = make_project(sources, {"engine": engine, "database": database}, tmp_path)
+    add_domain(project)
+    with database_url(project, database) as url:
+        run(project, "make", "revision", "m=add orders", DATABASE_URL=url)
+        tests = [UV, "run", "pytest", "--quiet", "-m", "", "tests/orders"]
+        run(project, *tests, DATABASE_URL=url)
+
+
+@pytest.mark.parametrize("database", DATABASES)
 def test_the_migration_of_a_new_domain_is_complete(
     database: str, sources: Path, tmp_path: Path
 ) -> None:

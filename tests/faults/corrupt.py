@@ -63,7 +63,9 @@ def spoil(redis: Any, job_id: str, change: Callable[[bytes], bytes]) -> None:
 
 
 def litter(redis: Any, queue: str) -> None:
-    [key] = [key for key in redis.scan_iter(f"*{queue}?default") if redis.type(key) in (b"zset", b"list")]
+    [key] = [
+        key for key in redis.scan_iter(f"*{queue}?default") if redis.type(key) in (b"zset", b"list")
+    ]
     if redis.type(key) == b"zset":
         redis.zadd(key, {GARBAGE: 1})
     else:
