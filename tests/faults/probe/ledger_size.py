@@ -28,7 +28,7 @@ EXPLAIN = {"postgresql": "EXPLAIN (COSTS OFF)", "sqlite": "EXPLAIN QUERY PLAN"}
 class SilentEngine:
     async def send(self, jobs: Sequence[Job]) -> None: ...
 
-    async def waiting(self, queue: str) -> int:
+    async def waiting(self, _: str) -> int:
         return 0
 
 
