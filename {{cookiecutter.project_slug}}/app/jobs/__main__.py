@@ -1,14 +1,15 @@
 """Jobs on the command line, for operators: `python -m app.jobs --help`."""
 
 import asyncio
+import inspect
 import json
-import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from functools import wraps
+from typing import Annotated, Any
+from uuid import UUID
 
 import typer
-from pydantic import ValidationError
 from sqlalchemy import select
 
 from app.database import DatabaseUnavailable, open_database
@@ -18,8 +19,6 @@ from app.jobs.models import Schedule
 from app.settings import get_settings
 from app.tasks import registry
 
-Found = TypeVar("Found")
-
 app = typer.Typer(
     help="See and change the background jobs.",
     no_args_is_help=True,
@@ -28,18 +27,27 @@ app = typer.Typer(
 )
 
 
-def with_jobs(action: Callable[[UnitOfWork], Awaitable[Found]]) -> Found:
-    async def act() -> Found:
+def command(function: Callable[..., Awaitable[None]]) -> None:
+    """Its options are the parameters after the unit of work."""
+
+    async def act(options: dict[str, Any]) -> None:
         async with (
             open_database(get_settings().database_url) as database,
             unit_of_work(database) as uow,
         ):
-            return await action(uow)
+            await function(uow, **options)
 
-    try:
-        return asyncio.run(act())
-    except (AppError, DatabaseUnavailable) as error:
-        raise SystemExit(str(error)) from None
+    @wraps(function)
+    def run(**options: Any) -> None:  # noqa: ANN401 - typer reads the types of the function
+        try:
+            asyncio.run(act(options))
+        except (AppError, DatabaseUnavailable) as error:
+            raise SystemExit(str(error)) from None
+
+    signature = inspect.signature(function)
+    _, *parameters = signature.parameters.values()
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # read by inspect
+    app.command()(run)
 
 
 def shown(moment: datetime | None) -> str:
@@ -52,41 +60,35 @@ def show_line(job: Job) -> None:
     typer.echo(f"{about}  {job.error or ''}".rstrip())
 
 
-def report(job_id: uuid.UUID, done: bool, what: str) -> None:
-    if not done:
-        raise SystemExit(f"{job_id} cannot be {what}: see its status with `show`")
+def report(job_id: UUID, is_done: bool, what: str) -> None:
+    if not is_done:
+        raise SystemExit(f"{job_id} cannot be {what}: `show` tells its status")
     typer.echo(f"{what}: {job_id}")
 
 
-@app.command("list")
-def list_jobs(status: Status | None = None, task: str | None = None, limit: int = 50) -> None:
+@command
+async def list(  # noqa: A001 - the name of the command
+    uow: UnitOfWork, status: Status | None = None, task: str | None = None, limit: int = 50
+) -> None:
     """List jobs, the newest first: id, status, tries, next or last start, task, error."""
     query = select(Job).order_by(Job.created_at.desc()).limit(limit)
     if status:
         query = query.where(Job.status == status)
     if task:
         query = query.where(Job.task == task)
-
-    async def read(uow: UnitOfWork) -> list[Job]:
-        return [*await uow.session.scalars(query)]
-
-    for job in with_jobs(read):
+    for job in await uow.session.scalars(query):
         show_line(job)
 
 
-@app.command()
-def show(job_id: uuid.UUID) -> None:
+@command
+async def show(uow: UnitOfWork, job_id: UUID) -> None:
     """Show a job, and the tries that have failed."""
-
-    async def read(uow: UnitOfWork) -> Job | None:
-        return await uow.session.get(Job, job_id)
-
-    job = with_jobs(read)
+    job = await uow.session.get(Job, job_id)
     if job is None:
         raise SystemExit(f"there is no job {job_id}")
     show_line(job)
     task = registry.get(job.task)
-    details: dict[str, Any] = {
+    details = {
         "queue": job.queue,
         "arguments": json.dumps(task.shown_arguments(job)) if task else None,
         "created": shown(job.created_at),
@@ -102,60 +104,48 @@ def show(job_id: uuid.UUID) -> None:
         typer.echo(f"    try {failure['attempt']}  {failure['started_at']}  {failure['error']}")
 
 
-@app.command()
-def retry(job_id: uuid.UUID) -> None:
+@command
+async def retry(uow: UnitOfWork, job_id: UUID) -> None:
     """Queue a failed or cancelled job again."""
-    report(job_id, with_jobs(lambda uow: uow.retry(job_id)), "retried")
+    report(job_id, await uow.retry(job_id), "retried")
 
 
-@app.command()
-def retry_failed(task: str) -> None:
-    """Queue all failed jobs of a task again."""
-    total = 0
-    while found := with_jobs(lambda uow: control.retry_failed(uow.session, task)):
-        total += found
-    typer.echo(f"retried: {total} jobs")
+@command
+async def retry_failed(uow: UnitOfWork, task: str) -> None:
+    """Queue the failed jobs of a task again, the oldest first, and at most 1,000."""
+    typer.echo(f"retried: {await control.retry_failed(uow.session, task)} jobs")
 
 
-@app.command()
-def cancel(job_id: uuid.UUID) -> None:
+@command
+async def cancel(uow: UnitOfWork, job_id: UUID) -> None:
     """Cancel a queued job, or ask a running one to stop."""
-    report(job_id, with_jobs(lambda uow: uow.cancel(job_id)), "cancelled")
+    report(job_id, await uow.cancel(job_id), "cancelled")
 
 
-@app.command()
-def run_now(job_id: uuid.UUID) -> None:
+@command
+async def run_now(uow: UnitOfWork, job_id: UUID) -> None:
     """Start a job that waits for its time or its next try."""
-    report(job_id, with_jobs(lambda uow: uow.run_now(job_id)), "due now")
+    report(job_id, await uow.run_now(job_id), "made due")
 
 
-@app.command()
-def run(task: str, arguments: Annotated[str, typer.Argument(help="A JSON object.")] = "{}") -> None:
+@command
+async def run(
+    uow: UnitOfWork, task: str, arguments: Annotated[str, typer.Argument(help="JSON object")] = "{}"
+) -> None:
     """Enqueue a task."""
     if task not in registry:
         raise SystemExit(f"there is no task {task}: use {', '.join(registry)}")
     try:
-        given = json.loads(arguments)
-        job = registry[task].job(**given)
+        job = uow.enqueue(registry[task], **json.loads(arguments))
     except (TypeError, ValueError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        raise SystemExit(f"wrong arguments: {reason}") from None
-
-    async def enqueue(uow: UnitOfWork) -> None:
-        uow.session.add(job)
-
-    with_jobs(enqueue)
+        raise SystemExit(f"wrong arguments: {error}") from None
     typer.echo(f"queued: {job.id}")
 
 
-@app.command()
-def schedules() -> None:
+@command
+async def schedules(uow: UnitOfWork) -> None:
     """List the schedules: next run, rule, task."""
-
-    async def read(uow: UnitOfWork) -> list[Schedule]:
-        return [*await uow.session.scalars(select(Schedule).order_by(Schedule.next_at))]
-
-    for schedule in with_jobs(read):
+    for schedule in await uow.session.scalars(select(Schedule).order_by(Schedule.next_at)):
         typer.echo(f"{shown(schedule.next_at)}  {schedule.rule:<15}  {schedule.task}")
 
 
