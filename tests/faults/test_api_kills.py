@@ -48,15 +48,16 @@ def test_api_killed_between_commit_and_send(service: Service, cell: Recorder) ->
 
 
 @fault(
-    "An API process is killed (`kill -9`) six times while its relay sends 300 jobs",
+    "An API process is killed (`kill -9`) six times while its relay sends 600 jobs",
     promise="every job runs",
 )
 @on_every_engine
 def test_api_killed_while_its_relay_sends(service: Service, cell: Recorder) -> None:
-    count = 300
+    count = 600
     service.enqueue(count, 0.05)
     for place in ["before_send", "after_send"] * 3:
-        service.death.write_text(f"{place} {random.randint(10, 30)}")
+        # A relay sends a batch at a time.
+        service.death.write_text(f"{place} {random.randint(0, 2)}")
         until(f"a crash at {place}", 180, partial(is_dead, service))
         service.start()
     took = until("all jobs to succeed", RECOVERY_SECONDS, service.all_succeeded)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from functools import wraps
 from pathlib import Path
 
@@ -43,11 +44,11 @@ send = Relay._send
 
 
 @wraps(send)
-async def send_or_die(relay: Relay, job: Job) -> bool:
+async def send_or_die(relay: Relay, jobs: Sequence[Job]) -> bool:
     pass_by("before_send")
-    sent = await send(relay, job)
+    sent = await send(relay, jobs)
     pass_by("after_send")
     return sent
 
 
-Relay._send = send_or_die  # type: ignore[method-assign] # every job is sent by it
+Relay._send = send_or_die  # type: ignore[method-assign] # every batch is sent by it

@@ -44,12 +44,13 @@ async def download_report(session: Session, job_id: uuid.UUID) -> CsvResponse:
     return CsvResponse(await services.read_report(session, job_id))
 
 
-@router.get("/{order_id}", response_model=OrderRead)
+# Only an id, so that the paths above have no other methods.
+@router.get("/{order_id:uuid}", response_model=OrderRead)
 async def read_order(session: Session, order_id: uuid.UUID) -> Order:
     return await services.find_order(session, order_id)
 
 
-@router.post("/{order_id}/cancel", response_model=OrderRead)
+@router.post("/{order_id:uuid}/cancel", response_model=OrderRead)
 async def cancel_order(uow: Uow, order_id: uuid.UUID) -> Order:
     """Cancel an order that is not paid. Responds 409 to another one."""
     return await services.cancel(uow, order_id)
