@@ -208,7 +208,7 @@ class Service:
         for key in self.redis("KEYS", "*").splitlines():
             count = {"zset": "ZCARD", "list": "LLEN", "hash": "HLEN"}.get(self.redis("TYPE", key))
             # Celery keeps messages in "unacked" that a worker has fetched and not started.
-            if count and (key.endswith(self.project.name) or key == "unacked"):
+            if count and key.endswith(("default", "unacked")):
                 total += int(self.redis(count, key))
         return total
 
