@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from failover import ReplicatedService
-from matrix import fault, on_postgresql
+from matrix import fault, on_postgresql_by_kind
 from pgbouncer import ServiceBehindPgBouncer
 from process import until
 from report import Recorder
@@ -38,8 +38,9 @@ def is_read_only(service: Service) -> bool:
     "A planned failover under load: PostgreSQL's primary turns read-only and stays up, its standby "
     "is promoted, and the address moves",
     promise="requests get 503 meanwhile; within 30 s the service uses the new primary by itself",
+    elsewhere="not tried: the engine does not matter",
 )
-@on_postgresql
+@on_postgresql_by_kind
 def test_planned_failover(project: Path, tmp_path: Path, cell: Recorder) -> None:
     service = ReplicatedService(project, tmp_path)
     with started(service):
@@ -60,8 +61,9 @@ def test_planned_failover(project: Path, tmp_path: Path, cell: Recorder) -> None
     "An unplanned failover under load: PostgreSQL's primary is killed (`kill -9`), and its standby "
     "is promoted; `DATABASE_URL` names both",
     promise="requests get 503 meanwhile; within 30 s the service uses the new primary by itself",
+    elsewhere="not tried: the engine does not matter",
 )
-@on_postgresql
+@on_postgresql_by_kind
 def test_unplanned_failover(project: Path, tmp_path: Path, cell: Recorder) -> None:
     service = ReplicatedService(project, tmp_path)
     service.name_both()
@@ -81,8 +83,9 @@ def test_unplanned_failover(project: Path, tmp_path: Path, cell: Recorder) -> No
 @fault(
     "PostgreSQL is restarted twice behind a PgBouncer in transaction mode, under load",
     promise="requests get 503 while it is down; then the service recovers by itself",
+    elsewhere="not tried: the engine does not matter",
 )
-@on_postgresql
+@on_postgresql_by_kind
 def test_restarted_behind_pgbouncer(project: Path, tmp_path: Path, cell: Recorder) -> None:
     service = ServiceBehindPgBouncer(project, tmp_path, webs=2)
     with started(service):
