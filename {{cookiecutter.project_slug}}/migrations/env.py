@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Enum, text
 from sqlalchemy.types import TypeDecorator
 
 from app.database import Base, DatabaseUnavailable
-from app.database.engines import create_engine
+from app.database.engines import create_engine, end_refused_connections
 from app.jobs import models as jobs
 from app.settings import get_settings
 from app.users import models as users
@@ -55,6 +55,9 @@ async def main() -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(migrate)
+    except DatabaseUnavailable:
+        await end_refused_connections()
+        raise
     finally:
         await engine.dispose()
 

@@ -1,6 +1,8 @@
 """SQLAlchemy's engines: their transactions, limits and errors, alike on both databases."""
 
+import asyncio
 import sqlite3
+import threading
 from contextlib import suppress
 from math import inf
 from ssl import SSLCertVerificationError
@@ -105,6 +107,13 @@ def autocommit(engine: AsyncEngine) -> AsyncEngine:
     if engine.dialect.name == "sqlite":
         return engine.execution_options(**{AUTOCOMMIT: True})
     return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+async def end_refused_connections() -> None:
+    """The thread of aiosqlite still reports to the event loop, which is about to end."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, CONNECT_SECONDS)
 
 
 def is_sqlite(url: str) -> bool:

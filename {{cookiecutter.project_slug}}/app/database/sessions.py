@@ -20,6 +20,7 @@ from app.database.engines import (
     autocommit,
     create_engine,
     create_reading_engine,
+    end_refused_connections,
     is_sqlite,
 )
 from app.settings import get_settings
@@ -151,6 +152,7 @@ async def check_database_url() -> None:
         async with engine.connect():
             pass
     except DatabaseRefused as error:
+        await end_refused_connections()
         raise SystemExit(f"DATABASE_URL: {error}") from None
     except DatabaseUnavailable as error:
         logger.warning("the database is unavailable: %s", error)
