@@ -55,7 +55,7 @@ class Process:
 
     def set(self, **own: str) -> None:
         """Sets environment variables of this process, from its next start."""
-        self._own_environment |= own
+        self.own_environment |= own
 
     def start(self) -> None:
         with self.log.open("ab") as log:
