@@ -12,7 +12,7 @@ from typing import Any
 async def ask(engine: Any) -> object:
     async with engine.connect(None) as connected:
         try:
-            return await connected.waiting()
+            return await connected.waiting("default")
         except Exception:
             return traceback.format_exc()
 

@@ -12,7 +12,7 @@ async def main() -> None:
     async with connect(None) as engine:
         while await asyncio.to_thread(sys.stdin.readline):
             try:
-                await engine.send([SimpleNamespace(id=uuid.uuid4())])
+                await engine.send([SimpleNamespace(id=uuid.uuid4(), queue="default")])
                 print("sent", flush=True)
             except Exception as error:
                 print(repr(error), flush=True)
