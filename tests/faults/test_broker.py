@@ -104,7 +104,7 @@ def test_no_redis_at_the_start(project: Path, tmp_path: Path, cell: Recorder) ->
         until(
             "failed attempts of the worker",
             180,
-            partial(service.worker.has_logged, "does not answer", times=3),
+            partial(service.worker.has_logged, "is unavailable", times=3),
         )
         assert service.worker.is_running
         service.broker.start()

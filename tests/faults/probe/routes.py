@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from app.jobs import Job, unit_of_work
+from app.jobs.runtime import Engine, QueueFull
 from app.settings import get_settings
 from app.tasks import registry
 
@@ -47,8 +49,15 @@ async def deliver(delivery: Delivery, request: Request) -> None:
     async with request.state.database.read() as session:
         jobs = [*await session.scalars(select(Job).where(Job.id.in_(delivery.ids)))]
     for job in jobs:
-        copies = [request.state.engine.send([job]) for _ in range(delivery.times)]
-        await asyncio.gather(*copies)
+        await asyncio.gather(*[send(request.state.engine, job) for _ in range(delivery.times)])
+
+
+async def send(engine: Engine, job: Job) -> None:
+    """As soon as the engine has room."""
+    while True:
+        with suppress(QueueFull):
+            return await engine.send([job])
+        await asyncio.sleep(0.01)
 
 
 @router.post("/locks")
