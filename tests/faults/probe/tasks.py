@@ -11,9 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.jobs import registry, task
+from app.jobs.housekeeping import prune_jobs
 
 # Otherwise a scheduled job could be counted among those of the tests.
-registry["prune_jobs"] = replace(registry["prune_jobs"], rule=None)
+registry[prune_jobs.name] = replace(prune_jobs, rule=None)
 
 
 def note(event: str, number: int, execution: str) -> None:
