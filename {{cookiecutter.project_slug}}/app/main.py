@@ -1,13 +1,10 @@
 """The web process: what it opens at the start, and what its application is made of."""
 
-import asyncio
 import logging
-import signal
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TypedDict
 
 from fastapi import FastAPI
@@ -23,6 +20,7 @@ from app.telemetry import configure_logging
 from app.telemetry.tracing import is_routine
 from app.users.routes import router as users
 from app.web import health, jobs, metrics, ops
+from app.web.draining import drain_on_sigterm
 from app.web.metrics import Metrics
 from app.web.middleware import add_middleware
 from app.web.ops.board import Board
@@ -47,22 +45,6 @@ class State(TypedDict):
     database: Database
     engine: Engine
     relay: Relay
-
-
-def drain_on_sigterm(app: FastAPI, seconds: float) -> None:
-    """Serve for a moment longer, but not as ready, and close each connection after a response.
-
-    A server that stops at once cuts the requests that are on their way.
-    """
-    loop, stop = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
-    if not callable(stop):  # as the handler of a server is
-        return
-
-    def drain(number: int, frame: FrameType | None) -> None:
-        app.state.is_draining = True
-        loop.call_soon_threadsafe(lambda: loop.call_later(seconds, stop, number, frame))
-
-    signal.signal(signal.SIGTERM, drain)
 
 
 @asynccontextmanager

@@ -111,9 +111,11 @@ class Database:
         is_alone: bool = False,
     ) -> Result:
         """Write in a batch with others, or alone. Retry while the database is unavailable."""
-        batches: Batches[Item, Result] = Batches(self._autocommit, change)
-        if not is_alone:
-            batches = self._batches.setdefault(change, batches)
+        batches: Batches[Item, Result] | None = None if is_alone else self._batches.get(change)
+        if batches is None:
+            batches = Batches(self._autocommit, change)
+            if not is_alone:
+                self._batches[change] = batches
         retry_until = monotonic() + patience.total_seconds()
         while True:
             try:

@@ -16,6 +16,7 @@ from app.database import DatabaseUnavailable, open_database
 from app.errors import AppError
 from app.jobs import Job, Status, UnitOfWork, control, unit_of_work
 from app.jobs.models import Schedule
+from app.jobs.task import shown_arguments
 from app.settings import get_settings
 from app.tasks import registry
 
@@ -87,10 +88,9 @@ async def show(uow: UnitOfWork, job_id: UUID) -> None:
     if job is None:
         raise SystemExit(f"there is no job {job_id}")
     show_line(job)
-    task = registry.get(job.task)
     details = {
         "queue": job.queue,
-        "arguments": json.dumps(task.shown_arguments(job)) if task else None,
+        "arguments": json.dumps(shown_arguments(job)),
         "created": shown(job.created_at),
         "started": shown(job.started_at),
         "finished": shown(job.finished_at),

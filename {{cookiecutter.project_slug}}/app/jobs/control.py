@@ -13,11 +13,12 @@ from sqlalchemy.orm import aliased
 
 from app.database import FromNow
 from app.errors import Conflict
-from app.jobs.models import OPEN, Job, Status
+from app.jobs.models import IS_QUEUED, OPEN, Job, Status
 from app.jobs.task import registry
 
 NOW = sa.literal(timedelta(0), FromNow)
-IS_QUEUED = OPEN & (Job.status == Status.QUEUED)
+# A short transaction does not keep others from writing.
+SLICE = 1000
 MAY_BE_RETRIED = Job.status.in_([Status.FAILED, Status.CANCELLED])
 
 
@@ -28,7 +29,7 @@ async def cancel(session: AsyncSession, job_id: uuid.UUID) -> bool:
         (Job.id == job_id) & OPEN,
         cancel_requested=True,
         status=sa.case((IS_QUEUED, Status.CANCELLED), else_=Job.status),
-        error=sa.case((IS_QUEUED, "cancelled"), else_=Job.error),
+        error=sa.case((IS_QUEUED, Status.CANCELLED), else_=Job.error),
         finished_at=sa.case((IS_QUEUED, NOW), else_=None),
         lease_until=sa.case((IS_QUEUED, None), else_=Job.lease_until),
     )
@@ -50,7 +51,7 @@ async def retry(session: AsyncSession, job_id: uuid.UUID) -> bool:
 
 
 async def retry_failed(
-    session: AsyncSession, task: str, limit: int = 1000, until: datetime | None = None
+    session: AsyncSession, task: str, limit: int = SLICE, until: datetime | None = None
 ) -> int:
     """Retry the oldest failed jobs of a task. Returns how many there were, up to the limit.
 

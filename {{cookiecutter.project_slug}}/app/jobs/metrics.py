@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.database import Database, utc_now
-from app.jobs.models import NOT_SUCCEEDED, Job, Predecessor, Status
-from app.jobs.runtime.due import IS_QUEUED, MAY_START
+from app.jobs.models import IS_QUEUED, NOT_SUCCEEDED, Job, Predecessor, Status
+from app.jobs.runtime.due import MAY_START
 
 logger = logging.getLogger(__name__)
 

@@ -90,6 +90,7 @@ class Schedule(Base):
 
 
 OPEN = Job.finished_at.is_(None)
+IS_QUEUED = OPEN & (Job.status == Status.QUEUED)
 FINISHED = Job.finished_at.is_not(None)
 HAS_KEY = OPEN & Job.key.is_not(None)
 # A query for another status must repeat it: SQLite does not infer it.

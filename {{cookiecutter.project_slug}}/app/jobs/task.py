@@ -1,6 +1,7 @@
 """What a task is, and how a call of one becomes a job."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -118,23 +119,25 @@ class Task(Generic[Arguments, Parameters, Result]):
         """As JSON. Raises a ValueError if it is too large to be kept."""
         if value is None:
             return None
-        size = len(self.result.dump_json(value))
-        if size > MAX_RESULT_BYTES:
-            raise ValueError(f"the result has {size} bytes, of at most {MAX_RESULT_BYTES}")
-        return self.result.dump_python(value, mode="json")
+        dumped = self.result.dump_json(value)
+        if len(dumped) > MAX_RESULT_BYTES:
+            raise ValueError(f"the result has {len(dumped)} bytes, of at most {MAX_RESULT_BYTES}")
+        return json.loads(dumped)
 
-    def shown_arguments(self, job: Job) -> dict[str, object]:
-        """Those that identify what the job is about, and texts that are marked as `Harmless`."""
-        try:
-            given = self.unpack(job)
-        except (TypeError, ValueError):
-            return {}
-        return {
-            name: job.arguments[name]
-            for name, value in given.items()
-            if isinstance(value, IDENTIFYING) or self._is_harmless(name)
-        }
-
-    def _is_harmless(self, name: str) -> bool:
+    def is_harmless(self, name: str) -> bool:
         annotation = self.signature.parameters[name].annotation
         return Harmless in getattr(annotation, "__metadata__", ())
+
+
+def shown_arguments(job: Job) -> dict[str, object]:
+    """Those that identify what the job is about, and texts that are marked as `Harmless`."""
+    try:
+        task = registry[job.task]
+        given = task.unpack(job)
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return {
+        name: job.arguments[name]
+        for name, value in given.items()
+        if isinstance(value, IDENTIFYING) or task.is_harmless(name)
+    }

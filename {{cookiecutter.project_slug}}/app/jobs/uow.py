@@ -1,8 +1,9 @@
 """One transaction, and the jobs that belong to it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from app.database import Database
 from app.jobs import control
 from app.jobs.models import OPEN, Job
 from app.jobs.task import Arguments, Task
+
+MAX_COLLISIONS = 10
 
 
 class UnitOfWork:
@@ -42,15 +45,19 @@ class UnitOfWork:
         **kwargs: Arguments.kwargs,
     ) -> Job:
         """Return the open job of this task and key, if there is one. Otherwise enqueue one."""
-        is_same = (Job.task == task.name) & (Job.key == key) & OPEN
-        while not (job := await self.session.scalar(select(Job).where(is_same))):
-            # Another transaction may enqueue the same one, or end it before it can be read here.
-            with suppress(IntegrityError):
+        same = select(Job).where(Job.task == task.name, Job.key == key, OPEN)
+        tries = count(1)
+        while not (job := await self.session.scalar(same)):
+            try:
                 async with self.session.begin_nested():
                     job = self.enqueue(task, *args, **kwargs)
                     job.key = key
                 return job
-            self.jobs.pop()
+            except IntegrityError:
+                self.jobs.pop()
+                # Another transaction may enqueue the same one, and end it before it is read here.
+                if next(tries) == MAX_COLLISIONS:
+                    raise
         return job
 
     async def cancel(self, job_id: UUID) -> bool:

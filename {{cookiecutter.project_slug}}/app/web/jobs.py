@@ -10,10 +10,11 @@ from sqlalchemy.orm import selectinload
 
 from app.database import Page, Paging, fetch_page
 from app.errors import Conflict, NotFound
-from app.jobs import Job, JobDetails, JobRead, Status, UnitOfWork, registry
+from app.jobs import Job, JobDetails, JobRead, Status, UnitOfWork
 from app.jobs.control import retry_failed
 from app.jobs.models import NOT_SUCCEEDED
 from app.jobs.schemas import JobForOperators
+from app.jobs.task import shown_arguments
 from app.web.deps import Session, Uow
 from app.web.tokens import OpsOnly
 
@@ -52,9 +53,8 @@ async def list_jobs(
 
 
 def _for_operators(job: Job) -> JobForOperators:
-    task = registry.get(job.task)
-    arguments = task.shown_arguments(job) if task else {}
-    return JobForOperators(**JobRead.model_validate(job).model_dump(), arguments=arguments)
+    read = JobRead.model_validate(job).model_dump()
+    return JobForOperators(**read, arguments=shown_arguments(job))
 
 
 @router.get("/{job_id}")

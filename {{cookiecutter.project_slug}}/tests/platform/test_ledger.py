@@ -118,7 +118,7 @@ async def test_a_failure_without_tries_left_is_final(database: Database) -> None
 async def test_a_long_error_is_shortened_and_loses_its_nul(database: Database) -> None:
     job = await add_running_job(database)
     await fail(database, job, "\0" + "x" * 5000)
-    assert (await reread(database, job)).error == "x" * ledger.MAX_ERROR_LENGTH
+    assert (await reread(database, job)).error == "x" * ledger.MAX_TEXT_LENGTH
 
 
 @pytest.mark.parametrize("change_hands", [{"attempts": 2}, {"status": Status.QUEUED}])

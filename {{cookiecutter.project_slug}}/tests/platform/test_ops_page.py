@@ -317,7 +317,7 @@ async def test_a_delayed_job_is_run_now_and_a_claimed_one_is_left_alone(
 async def test_all_failed_jobs_of_a_task_are_retried_in_slices(
     client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "BATCH", 2)
+    monkeypatch.setattr(actions, "SLICE", 2)
     for _ in range(5):
         await add_failed(database)
     other = await add_failed(database, task="other")
@@ -335,7 +335,7 @@ async def test_all_failed_jobs_of_a_task_are_retried_in_slices(
 async def test_a_click_does_not_take_long_and_says_that_there_is_more(
     client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "BATCH", 2)
+    monkeypatch.setattr(actions, "SLICE", 2)
     monkeypatch.setattr(actions, "MAX_SECONDS", 1e-9)
     for _ in range(5):
         await add_failed(database)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database, utc_now
@@ -25,9 +26,9 @@ from app.jobs import (
     task,
     unit_of_work,
 )
-from app.jobs.runtime import QueueFull, Relay, due, perform
+from app.jobs.runtime import QueueFull, Relay, due, ledger, perform
 from app.users.models import AuditEntry
-from tests.platform.data import add_job, ago, reread
+from tests.platform.data import add_job, add_running_job, ago, reread
 from tests.support.environment import Environ
 from tests.support.fake_engine import FakeEngine
 from tests.support.jobs import run_jobs
@@ -199,6 +200,23 @@ async def test_one_of_many_concurrent_jobs_with_the_same_key_is_kept(database: D
     found = await asyncio.gather(*(enqueue() for _ in range(100)))
     [job] = await rows(database, Job)
     assert {*found} == {job.id}
+
+
+async def test_a_unique_job_that_cannot_be_stored_is_an_error(database: Database) -> None:
+    @task()
+    def remind() -> None: ...
+
+    never_stored = remind.job()
+    with pytest.raises(IntegrityError):
+        async with asyncio.timeout(30), unit_of_work(database) as uow:
+            await uow.enqueue_once("ada", remind.options(after=never_stored))
+
+
+async def test_a_note_that_no_database_stores_costs_no_lease(database: Database) -> None:
+    job = await add_running_job(database)
+    async with database.engine.begin() as connection:
+        assert await ledger.renew(connection, job, 40, "dra\0wing\ud800") is False
+    assert (await reread(database, job)).progress_note == "drawing?"
 
 
 # Cancelling, hurrying, retrying

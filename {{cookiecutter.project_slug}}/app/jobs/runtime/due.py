@@ -8,10 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.database import FromNow
-from app.jobs.models import OPEN, Job, Predecessor, Status
+from app.jobs.models import IS_QUEUED, OPEN, Job, Predecessor, Status
 from app.settings import get_settings
-
-CANCELLED_BY_REQUEST = "cancelled"
 
 NOW = sa.bindparam("now", timedelta(0), type_=FromNow)
 UNTIL = sa.bindparam("lease", callable_=lambda: get_settings().jobs_lease, type_=FromNow)
@@ -37,7 +35,6 @@ CANNOT_FOLLOW = Job.is_follower & (
     > 0
 )
 MAY_START = (Job.run_at <= NOW) & MAY_FOLLOW
-IS_QUEUED = OPEN & (Job.status == Status.QUEUED)
 IS_LEASED = Job.lease_until.is_not(None)
 IS_ORPHANED = OPEN & (Job.status == Status.RUNNING) & (Job.lease_until <= NOW)
 IS_EXHAUSTED = Job.attempts >= Job.max_tries
@@ -78,7 +75,7 @@ async def take(session: AsyncSession, condition: sa.ColumnElement[bool], limit: 
                 (IS_TO_CANCEL, Status.CANCELLED), (is_lost, Status.FAILED), else_=Status.QUEUED
             ),
             error=sa.case(
-                (Job.cancel_requested, CANCELLED_BY_REQUEST),
+                (Job.cancel_requested, Status.CANCELLED),
                 (CANNOT_FOLLOW, "a job before it was cancelled, or did not fail"),
                 (is_lost, "the worker was lost"),
                 else_=Job.error,

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.database import Database, DatabaseUnavailable
 from app.database.engines import autocommit, create_engine
-from app.jobs.models import Job
-from app.jobs.runtime.due import IS_LEASED, IS_QUEUED, UNTIL
+from app.jobs.models import IS_QUEUED, Job
+from app.jobs.runtime.due import IS_LEASED, UNTIL
 from app.settings import get_settings
 
 logger = logging.getLogger(__name__)

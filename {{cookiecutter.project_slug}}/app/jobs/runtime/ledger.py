@@ -20,10 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.database import FromNow
-from app.jobs.models import Job, Predecessor, Status
-from app.jobs.runtime.due import IS_EXHAUSTED, IS_ORPHANED, IS_QUEUED, MAY_START, NOW, UNTIL
+from app.jobs.models import IS_QUEUED, Job, Predecessor, Status
+from app.jobs.runtime.due import IS_EXHAUSTED, IS_ORPHANED, MAY_START, NOW, UNTIL
 
-MAX_ERROR_LENGTH = 1000
+MAX_TEXT_LENGTH = 1000
 MAX_FAILURES = 10
 
 JOBS = sa.bindparam("jobs", type_=sa.Uuid, expanding=True)
@@ -122,9 +122,9 @@ async def succeed(
     connection: AsyncConnection, successes: Sequence[Success]
 ) -> list[bool | LeaseLost]:
     """Record the successes. Returns for each whether other jobs follow it."""
-    found = await _change(
-        connection, SUCCEED, [success.job for success in successes if success.result is None]
-    )
+    found: dict[uuid.UUID, bool] = {}
+    if plain := [success.job for success in successes if success.result is None]:
+        found |= await _change(connection, SUCCEED, plain)
     for job, result in successes:
         if result is not None:
             found |= await _change(connection, SUCCEED_WITH, [job], value=result)
@@ -137,8 +137,7 @@ async def fail(connection: AsyncConnection, failures: Sequence[Failure]) -> list
 
 async def _fail(connection: AsyncConnection, failure: Failure) -> LeaseLost | None:
     job, wait = failure.job, failure.wait
-    # No database stores a lone surrogate, and PostgreSQL no NUL.
-    reason = failure.reason.encode(errors="replace").decode().replace("\0", "")[:MAX_ERROR_LENGTH]
+    reason = _storable(failure.reason)
     started_at = job.started_at.isoformat() if job.started_at else None
     this = {"attempt": job.attempts, "started_at": started_at, "error": reason}
     values: dict[str, object] = {"reason": reason, "all": [*job.failures, this][-MAX_FAILURES:]}
@@ -157,7 +156,8 @@ async def renew(
     connection: AsyncConnection, job: Job, percent: int | None, note: str | None
 ) -> bool | None:
     """Returns whether the job is asked to stop, None if its lease is lost."""
-    return (await _change(connection, RENEW, [job], percent=percent, note=note)).get(job.id)
+    shown = {"percent": percent, "note": _storable(note) if note else None}
+    return (await _change(connection, RENEW, [job], **shown)).get(job.id)
 
 
 async def give_back(connection: AsyncConnection, job: Job) -> None:
@@ -171,3 +171,8 @@ async def _change(
     given = {"jobs": [job.id for job in jobs], "tries": [(job.id, job.attempts) for job in jobs]}
     found = await connection.execute(change, given | values)
     return {row[0]: bool(row[-1]) for row in found}
+
+
+def _storable(text: str) -> str:
+    """No database stores a lone surrogate, and PostgreSQL no NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "")[:MAX_TEXT_LENGTH]

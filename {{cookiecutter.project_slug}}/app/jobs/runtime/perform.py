@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Database, DatabaseUnavailable, utc_now
 from app.jobs.models import Job, Status
 from app.jobs.running import GiveUp
-from app.jobs.runtime import due, ledger
+from app.jobs.runtime import ledger
 from app.jobs.runtime.call import Cancelled, run_task
 from app.jobs.runtime.retries import UnknownCall, wait_after
 from app.jobs.runtime.threads import run_in_thread
@@ -134,11 +134,11 @@ async def _fail(
     database: Database, job: Job, error: BaseException, about: dict[str, object]
 ) -> None:
     if isinstance(error, Cancelled):
-        failure = ledger.Failure(job, due.CANCELLED_BY_REQUEST, None, Status.CANCELLED)
+        failure = ledger.Failure(job, Status.CANCELLED, None, Status.CANCELLED)
         await database.write_with_retry(ledger.fail, failure, PATIENCE)
         logger.info("job cancelled", extra=about)
         return
-    reason = redaction.redacted(_reason_of(error))[: ledger.MAX_ERROR_LENGTH]
+    reason = redaction.redacted(_reason_of(error))[: ledger.MAX_TEXT_LENGTH]
     tracing.record_failure(error, reason)
     wait = wait_after(job, error)
     is_unknown = isinstance(error, UnknownCall)

@@ -2,28 +2,24 @@
 
 import logging
 from time import monotonic
-from typing import Annotated, Literal
+from typing import Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.database import utc_now
 from app.errors import Conflict
 from app.jobs import Job, unit_of_work
-from app.jobs.control import retry_failed
+from app.jobs.control import SLICE, retry_failed
 from app.jobs.models import OPEN, Schedule
-from app.web.jobs import JobId
+from app.web.jobs import JobId, TaskName
 from app.web.ops.guard import link
 
 router = APIRouter()
 logger = logging.getLogger(__name__)
 
-# A short transaction does not keep others from writing.
-BATCH = 1000
 MAX_SECONDS = 5
-
-TaskName = Annotated[str, Path(pattern=r"^\w+$")]
 
 
 def _answer(request: Request, place: str, did: str, count: int, **about: object) -> Response:
@@ -54,13 +50,13 @@ async def change_job(
 async def retry_all(request: Request, task: TaskName) -> Response:
     clicked_at = utc_now()
     stop_at = monotonic() + MAX_SECONDS
-    retried, found = 0, BATCH
-    while found == BATCH and monotonic() < stop_at:
+    retried, found = 0, SLICE
+    while found == SLICE and monotonic() < stop_at:
         async with unit_of_work(request.state.database) as uow:
             # What fails again meanwhile is left alone.
-            found = await retry_failed(uow.session, task, BATCH, clicked_at)
+            found = await retry_failed(uow.session, task, SLICE, clicked_at)
         retried += found
-    did = "retried-some" if found == BATCH else "retried"
+    did = "retried-some" if found == SLICE else "retried"
     return _answer(request, "", did, retried, task=task)
 
 

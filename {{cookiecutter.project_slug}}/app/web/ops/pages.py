@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 
 from app.errors import NotFound
 from app.jobs import Job, registry
-from app.jobs.task import all_queues
+from app.jobs.task import all_queues, shown_arguments
 from app.web.deps import Session
 from app.web.jobs import JobId
 from app.web.ops import actions, guard
@@ -27,10 +27,6 @@ STATIC = Path(__file__).parent / "static"
 def missing(request: Request, text: str) -> Response:
     about = {"text": text, "url": guard.link(request, "/ops/jobs"), "refresh": False}
     return page(request, "message.html", about, 404)
-
-
-def shown_arguments(job: Job) -> dict[str, object]:
-    return registry[job.task].shown_arguments(job) if job.task in registry else {}
 
 
 @guarded.get("")
