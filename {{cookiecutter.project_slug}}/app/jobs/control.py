@@ -1,4 +1,4 @@
-"""What services and operators may do with jobs: cancel them, hurry them, and retry them.
+"""What services and operators may do with jobs: cancel them, run them now, and retry them.
 
 Each is a conditional UPDATE: what a worker has begun or ended meanwhile is left alone.
 """

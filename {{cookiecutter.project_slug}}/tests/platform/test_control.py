@@ -1,4 +1,4 @@
-"""What services and operators may do with jobs: cancel, hurry and retry them."""
+"""What services and operators may do with jobs: cancel them, run them now, and retry them."""
 
 import uuid
 

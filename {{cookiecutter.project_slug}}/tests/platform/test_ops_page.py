@@ -305,7 +305,7 @@ async def test_a_delayed_job_is_run_now_and_a_claimed_one_is_left_alone(
 ) -> None:
     job = await add_job(database, run_at=ago(-3600))
     assert "Run now" in await seen(client, f"/jobs/{job.id}")
-    assert await press(client, f"jobs/{job.id}/run-now") == "hurried 1"
+    assert await press(client, f"jobs/{job.id}/run-now") == "made-due 1"
     assert (await reread(database, job)).run_at <= utc_now()
     async with database.engine.begin() as connection:
         assert await ledger.claim(connection, [job.id]) != [None]

@@ -219,7 +219,7 @@ async def test_a_note_that_no_database_stores_costs_no_lease(database: Database)
     assert (await reread(database, job)).progress_note == "drawing?"
 
 
-# Cancelling, hurrying, retrying
+# Cancelling
 
 
 async def test_a_running_job_is_asked_to_stop(database: Database, environ: Environ) -> None:
@@ -328,7 +328,9 @@ async def test_what_follows_a_cancelled_job_is_cancelled(
     assert engine.sent == []
     found = [await reread(database, job) for job in (second, third)]
     assert [job.status for job in found] == [Status.CANCELLED] * 2
-    assert found[0].error == "a job before it was cancelled, or did not fail"
+    assert found[0].error == (
+        "not started: a job before it was cancelled, or succeeded instead of failing"
+    )
 
 
 # Times, sessions, queues, arguments

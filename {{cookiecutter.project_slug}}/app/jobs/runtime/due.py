@@ -76,7 +76,10 @@ async def take(session: AsyncSession, condition: sa.ColumnElement[bool], limit: 
             ),
             error=sa.case(
                 (Job.cancel_requested, Status.CANCELLED),
-                (CANNOT_FOLLOW, "a job before it was cancelled, or did not fail"),
+                (
+                    CANNOT_FOLLOW,
+                    "not started: a job before it was cancelled, or succeeded instead of failing",
+                ),
                 (is_lost, "the worker was lost"),
                 else_=Job.error,
             ),

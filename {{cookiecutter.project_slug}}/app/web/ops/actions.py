@@ -36,7 +36,7 @@ def _answer(request: Request, place: str, did: str, count: int, **about: object)
 async def change_job(
     request: Request, job_id: JobId, action: Literal["retry", "cancel", "run-now"]
 ) -> Response:
-    did = {"retry": "retried", "cancel": "cancelled", "run-now": "hurried"}[action]
+    did = {"retry": "retried", "cancel": "cancelled", "run-now": "made-due"}[action]
     try:
         async with unit_of_work(request.state.database) as uow:
             changes = {"retry": uow.retry, "cancel": uow.cancel, "run-now": uow.run_now}
@@ -67,7 +67,7 @@ async def run_schedule(request: Request, task: TaskName) -> Response:
     async with unit_of_work(request.state.database) as uow:
         now = utc_now()
         is_later = (Schedule.task == task) & (Schedule.next_at > now)
-        hurry = sa.update(Schedule).where(is_later, ~is_running).values(next_at=now)
-        found = await uow.session.scalars(hurry.returning(Schedule.task))
+        run_now = sa.update(Schedule).where(is_later, ~is_running).values(next_at=now)
+        found = await uow.session.scalars(run_now.returning(Schedule.task))
         count = len(found.all())
     return _answer(request, "", "started", count, task=task)

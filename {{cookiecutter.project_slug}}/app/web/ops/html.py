@@ -26,7 +26,7 @@ NOTICES = {
     "retried": "Queued again: {n:,}.",
     "retried-some": "Queued again: {n:,}. There are more: retry them too.",
     "cancelled": "The job is cancelled, or will stop soon if it is running.",
-    "hurried": "The job starts now.",
+    "made-due": "The job starts now.",
     "started": "The schedule runs now.",
     "blocked": "Not retried: another job of this task and key is open.",
     "nothing": "Nothing has changed: the job, or the last run, is in another state by now.",
