@@ -86,7 +86,9 @@ class Process:
     def kill_child(self) -> None:
         """Kills a process without children. Its ancestors replace it, or end too."""
         before = self.tree
-        victim = next(pid for pid, children in before.items() if not children)
+        victim = next((pid for pid, children in before.items() if not children), None)
+        if victim is None:  # it has just ended by itself
+            return
         above = {pid for pid, children in before.items() if children}
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
