@@ -17,7 +17,7 @@ from sqlalchemy.exc import InvalidRequestError
 from app.database import Database, open_database
 from app.database.batching import Change, Item, Result
 from app.jobs import Job, Status, Task, UnitOfWork, current_job_id, task, unit_of_work
-from app.jobs.runtime import perform
+from app.jobs.runtime import call, perform
 from app.settings import get_settings
 from app.users.models import AuditEntry
 from tests.platform.data import add_job, after, change, reread
@@ -520,6 +520,19 @@ async def test_a_task_that_swallows_its_cancellation_has_timed_out(database: Dat
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
 
+    job = await run(database, swallow)
+    assert (job.status, job.error) == (Status.QUEUED, "TimeoutError: timed out after 0.05 s")
+
+
+async def test_a_task_has_timed_out_although_the_timer_was_early(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @task(timeout=SOON)
+    async def swallow() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(call, "monotonic", lambda: 0.0)
     job = await run(database, swallow)
     assert (job.status, job.error) == (Status.QUEUED, "TimeoutError: timed out after 0.05 s")
 
