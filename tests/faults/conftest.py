@@ -19,15 +19,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Report(config.getoption("guarantees", None)))
 
 
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory shared by all processes of the test run."""
-    own = tmp_path_factory.getbasetemp()
-    shared = (own.parent if own.name.startswith("popen-") else own) / "projects"
-    shared.mkdir(exist_ok=True)
-    return shared
-
-
 @pytest.fixture
 def project(request: pytest.FixtureRequest, sources: Path, shared: Path) -> Path:
     return installed(sources, request.param, shared)

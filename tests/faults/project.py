@@ -1,15 +1,12 @@
 """A rendered project with the probe, made and installed once per test run."""
 
-import fcntl
 import json
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from checks import UV, environment
+from checks import UV, environment, install, locked
 from template import name_of, render
 
 PROBE = Path(__file__).parent / "probe"
@@ -22,20 +19,13 @@ print(json.dumps(known | {name: version(name) for name in sys.argv[1:]}))
 """
 
 
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    with file.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-
-
 def installed(sources: Path, answers: dict[str, str], shared: Path, probe: Path = PROBE) -> Path:
     folder = shared / name_of(answers)
     with locked(shared / f"{name_of(answers)}.lock"):
         if not (folder / VERSIONS).exists():
             project = render(sources, answers, folder)
             add_probe(project, probe)
-            subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
+            install(project, shared / "environments")
             # Written last, because it marks the project as complete.
             (folder / VERSIONS).write_text(json.dumps(versions_in(project)))
     return folder / name_of(answers)
