@@ -57,6 +57,15 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory shared by all processes of the test run."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if own.name.startswith("popen-") else own) / "shared"
+    shared.mkdir(exist_ok=True)
+    return shared
+
+
 @pytest.fixture
 def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which no tool reads or writes the files of the user."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 from brokers.proxy import address_of
-from checks import UV, environment
+from checks import UV, environment, install
 from ports import free_port
 from servers import find_redis_server
 from template import CHOICES, ROOT, render
@@ -113,10 +113,10 @@ def listening(certificate: Path) -> Iterator[tuple[int, set[bool]]]:
 # One test for each engine, because importing its packages takes most of the time.
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_takes_every_url_and_trusts_no_unknown_certificate(
-    engine: str, sources: Path, tmp_path: Path
+    engine: str, sources: Path, shared: Path, tmp_path: Path
 ) -> None:
     project = render(sources, {"engine": engine, "database": "sqlite"}, tmp_path)
-    subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
+    install(project, shared / "environments")
     reaches_redis_at_every_url_that_it_trusts(project, tmp_path)
     follows_a_moved_address(project, tmp_path)
     if engine in WITH_RABBITMQ:

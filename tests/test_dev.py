@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from checks import UV, environment
+from checks import environment, install
 from demo import call, is_ready, own_settings
 from process import tree_of, until
 from template import CHOICES, render
@@ -93,17 +93,13 @@ def make_dev(project: Path) -> Iterator[Dev]:
         make.wait()
 
 
-def install(project: Path) -> None:
-    subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("engine", CHOICES["engine"])
 def test_make_dev_reloads_what_is_edited_and_leaves_nothing_behind(
-    engine: str, sources: Path, tmp_path: Path
+    engine: str, sources: Path, shared: Path, tmp_path: Path
 ) -> None:
     project = render(sources, {"engine": engine, "database": DATABASE}, tmp_path)
-    install(project)
+    install(project, shared / "environments")
     processes = (project / "Procfile").read_text().count(": uv run ")
     with make_dev(project) as dev:
         dev.until("start", lambda: is_ready(dev.base))
@@ -128,9 +124,11 @@ def test_make_worker_says_that_background_has_none(sources: Path, tmp_path: Path
     assert done.returncode != 0
 
 
-def test_make_fmt_formats_although_a_finding_cannot_be_fixed(sources: Path, tmp_path: Path) -> None:
+def test_make_fmt_formats_although_a_finding_cannot_be_fixed(
+    sources: Path, shared: Path, tmp_path: Path
+) -> None:
     project = render(sources, {"engine": "background"}, tmp_path)
-    install(project)
+    install(project, shared / "environments")
     file = project / "app" / "extra.py"
     file.write_text("import os\nvalue = eval( '1' )\n")
     make = ["make", "fmt"]

@@ -3,12 +3,12 @@
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from checks import UV, environment
+from checks import UV, environment, install
 from postgres import PostgreSQL
 from template import CHOICES, render
 
@@ -50,14 +50,21 @@ def run(project: Path, *command: str, **settings: str) -> str:
     return done.stdout
 
 
-def make_project(sources: Path, answers: dict[str, str], folder: Path) -> Path:
-    project = render(sources, answers, folder)
-    author = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    run(project, "git", "init", "--quiet")
-    run(project, "git", "add", "--all")
-    run(project, "git", *author, "commit", "--quiet", "--message=New")
-    run(project, UV, "sync", "--quiet")
-    return project
+MakeProject = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def make_project(sources: Path, shared: Path, tmp_path: Path) -> MakeProject:
+    def make(engine: str, database: str) -> Path:
+        project = render(sources, {"engine": engine, "database": database}, tmp_path)
+        author = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+        run(project, "git", "init", "--quiet")
+        run(project, "git", "add", "--all")
+        run(project, "git", *author, "commit", "--quiet", "--message=New")
+        install(project, shared / "environments")
+        return project
+
+    return make
 
 
 def add_domain(project: Path) -> None:
@@ -80,7 +87,7 @@ def add_domain(project: Path) -> None:
 
 def changed(project: Path) -> set[str]:
     listed = run(project, "git", "status", "--porcelain", "--untracked-files=all")
-    return {line[3:] for line in listed.splitlines()} - {"uv.lock"}
+    return {line[3:] for line in listed.splitlines()} - {"uv.lock", ".venv"}
 
 
 def migrations(project: Path) -> list[Path]:
@@ -102,10 +109,8 @@ def database_url(project: Path, database: str) -> Iterator[str]:
 
 
 @pytest.mark.long
-def test_a_project_with_one_more_domain_passes_all_its_checks(
-    sources: Path, tmp_path: Path
-) -> None:
-    project = make_project(sources, {"engine": "background", "database": "sqlite"}, tmp_path)
+def test_a_project_with_one_more_domain_passes_all_its_checks(make_project: MakeProject) -> None:
+    project = make_project("background", "sqlite")
     add_domain(project)
     run(project, "make", "revision", "m=add orders")
     run(project, "make", "fmt", "lint")
@@ -118,10 +123,10 @@ def test_a_project_with_one_more_domain_passes_all_its_checks(
 
 @pytest.mark.long
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_order_service_runs_on_every_engine(engine: str, sources: Path, tmp_path: Path) -> None:
+def test_the_order_service_runs_on_every_engine(engine: str, make_project: MakeProject) -> None:
     # The databases take turns.
     database = DATABASES[ENGINES.index(engine) % len(DATABASES)]
-    project = make_project(sources, {"engine": engine, "database": database}, tmp_path)
+    project = make_project(engine, database)
     add_domain(project)
     with database_url(project, database) as url:
         run(project, "make", "revision", "m=add orders", DATABASE_URL=url)
@@ -131,9 +136,9 @@ def test_the_order_service_runs_on_every_engine(engine: str, sources: Path, tmp_
 
 @pytest.mark.parametrize("database", DATABASES)
 def test_the_migration_of_a_new_domain_is_complete(
-    database: str, sources: Path, tmp_path: Path
+    database: str, make_project: MakeProject
 ) -> None:
-    project = make_project(sources, {"engine": "background", "database": database}, tmp_path)
+    project = make_project("background", database)
     add_domain(project)
     with database_url(project, database) as url:
         run(project, "make", "revision", "m=add orders", DATABASE_URL=url)
@@ -155,8 +160,8 @@ def test_the_migration_of_a_new_domain_is_complete(
         run(project, UV, "run", "alembic", "downgrade", "0001", DATABASE_URL=url)
 
 
-def test_two_migrations_of_the_same_name_are_two_files(sources: Path, tmp_path: Path) -> None:
-    project = make_project(sources, {"engine": "background", "database": "sqlite"}, tmp_path)
+def test_two_migrations_of_the_same_name_are_two_files(make_project: MakeProject) -> None:
+    project = make_project("background", "sqlite")
     model = project / "app" / "users" / "models.py"
     for column in ("phone", "nickname"):
         text = model.read_text(encoding="utf-8")

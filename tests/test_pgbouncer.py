@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from checks import UV, environment
+from checks import UV, environment, install
 from pgbouncer import pgbouncer
 from postgres import PostgreSQL
 from template import render
@@ -23,10 +23,10 @@ NOT_ITS_OWN = "not turns_read_only"
 @pytest.mark.long
 @pytest.mark.parametrize(("engine", "tests"), [("background", TESTS), ("arq", ["contract"])])
 def test_the_tests_of_a_project_pass_behind_pgbouncer(
-    engine: str, tests: Sequence[str], sources: Path, tmp_path: Path
+    engine: str, tests: Sequence[str], sources: Path, shared: Path, tmp_path: Path
 ) -> None:
     project = render(sources, {"engine": engine, "database": "postgresql"}, tmp_path)
-    subprocess.run([UV, "sync", "--quiet"], cwd=project, env=environment(), check=True)
+    install(project, shared / "environments")
     paths = ["tests/users", *(f"tests/platform/test_{name}.py" for name in tests)]
     server = PostgreSQL(project, environment())
     server.start()
