@@ -186,7 +186,7 @@ const plain = await visitor({ javaScriptEnabled: false });
 await logIn(plain.page, local, "/ops/jobs?status=failed");
 await plain.page.click("tbody a");
 await plain.page.click("text=Retry");
-await plain.page.waitForURL(/did=retried/);
+await plain.page.waitForURL(/did=retry/);
 check("without JavaScript", (await text(plain.page)).includes("Queued again: 1."));
 
 check("no violation of the policy", violations.length === 0, violations);

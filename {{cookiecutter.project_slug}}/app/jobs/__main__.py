@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import wraps
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,11 +13,13 @@ from sqlalchemy import select
 
 from app.database import DatabaseUnavailable, open_database
 from app.errors import AppError
-from app.jobs import Job, Status, UnitOfWork, control, unit_of_work
+from app.jobs import JobDetails, Status, UnitOfWork, control, unit_of_work
 from app.jobs.models import Schedule
 from app.jobs.task import shown_arguments
 from app.settings import get_settings
 from app.tasks import registry
+
+TIME = "%Y-%m-%d %H:%M:%S"
 
 app = typer.Typer(
     help="See and change the background jobs.",
@@ -51,16 +52,6 @@ def command(function: Callable[..., Awaitable[None]]) -> None:
     app.command()(run)
 
 
-def shown(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "-"
-
-
-def show_line(job: Job) -> None:
-    tries = f"{job.attempts}/{job.max_tries}"
-    about = f"{job.id}  {job.status:<9}  {tries:>5}  {shown(job.run_at)}  {job.task}"
-    typer.echo(f"{about}  {job.error or ''}".rstrip())
-
-
 def report(job_id: UUID, is_done: bool, what: str) -> None:
     if not is_done:
         raise SystemExit(f"{job_id} cannot be {what}: `show` tells its status")
@@ -72,36 +63,19 @@ async def list(  # noqa: A001 - the name of the command
     uow: UnitOfWork, status: Status | None = None, task: str | None = None, limit: int = 50
 ) -> None:
     """List jobs, the newest first: id, status, tries, next or last start, task, error."""
-    query = select(Job).order_by(Job.created_at.desc()).limit(limit)
-    if status:
-        query = query.where(Job.status == status)
-    if task:
-        query = query.where(Job.task == task)
-    for job in await uow.session.scalars(query):
-        show_line(job)
+    for job in await uow.session.scalars(control.newest_first(status, task).limit(limit)):
+        tries = f"{job.attempts}/{job.max_tries}"
+        about = f"{job.id}  {job.status:<9}  {tries:>5}  {job.run_at:{TIME}}  {job.task}"
+        typer.echo(f"{about}  {job.error or ''}".rstrip())
 
 
 @command
 async def show(uow: UnitOfWork, job_id: UUID) -> None:
-    """Show a job, and the tries that have failed."""
-    job = await uow.session.get(Job, job_id)
-    if job is None:
-        raise SystemExit(f"there is no job {job_id}")
-    show_line(job)
-    details = {
-        "queue": job.queue,
-        "arguments": json.dumps(shown_arguments(job)),
-        "created": shown(job.created_at),
-        "started": shown(job.started_at),
-        "finished": shown(job.finished_at),
-        "request": job.request_id,
-        "progress": job.progress,
-    }
-    for name, value in details.items():
-        if value is not None:
-            typer.echo(f"{name:>9}  {value}")
-    for failure in job.failures:
-        typer.echo(f"    try {failure['attempt']}  {failure['started_at']}  {failure['error']}")
+    """Show a job as JSON, with its arguments that identify it and the tries that have failed."""
+    job = await control.find(uow.session, job_id)
+    details = JobDetails.model_validate(job).model_dump(mode="json", exclude={"result", "url"})
+    details |= {"request_id": job.request_id, "arguments": shown_arguments(job)}
+    typer.echo(json.dumps(details, indent=2))
 
 
 @command
@@ -146,7 +120,7 @@ async def run(
 async def schedules(uow: UnitOfWork) -> None:
     """List the schedules: next run, rule, task."""
     for schedule in await uow.session.scalars(select(Schedule).order_by(Schedule.next_at)):
-        typer.echo(f"{shown(schedule.next_at)}  {schedule.rule:<15}  {schedule.task}")
+        typer.echo(f"{schedule.next_at:{TIME}}  {schedule.rule:<15}  {schedule.task}")
 
 
 if __name__ == "__main__":

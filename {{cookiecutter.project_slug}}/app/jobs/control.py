@@ -1,25 +1,45 @@
-"""What services and operators may do with jobs: cancel them, run them now, and retry them.
+"""What services and operators may do with jobs: find, cancel and retry them, and run them now.
 
-Each is a conditional UPDATE: what a worker has begun or ended meanwhile is left alone.
+Each change is a conditional UPDATE: what a worker has begun or ended meanwhile is left alone.
 """
 
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, selectinload
 
 from app.database import FromNow
-from app.errors import Conflict
-from app.jobs.models import IS_QUEUED, OPEN, Job, Status
+from app.errors import Conflict, NotFound
+from app.jobs.models import IS_QUEUED, NOT_SUCCEEDED, OPEN, Job, Status
 from app.jobs.task import registry
 
 NOW = sa.literal(timedelta(0), FromNow)
 # A short transaction does not keep others from writing.
 SLICE = 1000
 MAY_BE_RETRIED = Job.status.in_([Status.FAILED, Status.CANCELLED])
+
+
+def newest_first(status: Status | None, task: str | None) -> sa.Select[Any]:
+    query = sa.select(Job).order_by(Job.created_at.desc(), Job.id.desc())
+    if status:
+        query = query.where(Job.status == status)
+    if status not in (None, Status.SUCCEEDED):
+        query = query.where(NOT_SUCCEEDED)
+    return query.where(Job.task == task) if task else query
+
+
+async def find(session: AsyncSession, job_id: uuid.UUID) -> Job:
+    """The job as it is stored now, with its predecessors."""
+    with_predecessors = selectinload(Job.predecessors)
+    job = await session.get(Job, job_id, options=[with_predecessors], populate_existing=True)
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
 
 
 async def cancel(session: AsyncSession, job_id: uuid.UUID) -> bool:
@@ -93,3 +113,11 @@ async def _change(
 ) -> int:
     change = sa.update(Job).where(condition).values(**values).returning(Job.id)
     return len((await session.scalars(change)).all())
+
+
+Action = Literal["cancel", "retry", "run-now"]
+CHANGES: dict[Action, Callable[[AsyncSession, uuid.UUID], Awaitable[bool]]] = {
+    "cancel": cancel,
+    "retry": retry,
+    "run-now": run_now,
+}

@@ -8,6 +8,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import product
 from time import monotonic
 from typing import Any
@@ -66,24 +67,21 @@ def seconds(begin: datetime, end: datetime) -> float:
 
 class JobMetrics:
     def __init__(self, registry: CollectorRegistry, tasks: Iterable[str]) -> None:
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(name, text, labels, registry=registry)
-
-        def histogram(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(name, text, labels, buckets=BUCKETS, registry=registry)
-
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, buckets=BUCKETS, registry=registry)
+        task, status = ["task"], ["task", "status"]
         self._tasks = tuple(tasks)
         self._up = gauge("jobs_up", "0 if the jobs table cannot be read: gauges are omitted")
-        self._jobs = gauge("jobs", "Jobs that have not succeeded", "task", "status")
-        self._due = gauge("jobs_due", "Queued jobs that could start now", "task")
-        self._retrying = gauge("jobs_retrying", "Queued jobs that have failed before", "task")
-        self._oldest = gauge("jobs_oldest_age_seconds", "Oldest due or running", "task", "status")
-        self._runs = histogram("job_run_duration_seconds", "Last try of a job", "task", "outcome")
-        self._waits = histogram("job_wait_duration_seconds", "Time from due to started", "task")
+        self._jobs = gauge("jobs", "Jobs that have not succeeded", status)
+        self._due = gauge("jobs_due", "Queued jobs that could start now", task)
+        self._retrying = gauge("jobs_retrying", "Queued jobs that have failed before", task)
+        self._oldest = gauge("jobs_oldest_age_seconds", "Oldest due or running", status)
+        self._waits = histogram("job_wait_duration_seconds", "Time from due to started", task)
+        self._runs = histogram("job_run_duration_seconds", "Last try of a job", ["task", "outcome"])
         # A series that begins with its first failure would show no increase.
-        for task, outcome in product(self._tasks, (Status.SUCCEEDED, Status.FAILED)):
-            self._waits.labels(task)
-            self._runs.labels(task, outcome)
+        for name, outcome in product(self._tasks, (Status.SUCCEEDED, Status.FAILED)):
+            self._waits.labels(name)
+            self._runs.labels(name, outcome)
         self._made_at = monotonic()
         self._begun: datetime | None = None
         self._counted: dict[tuple[uuid.UUID, int], datetime] = {}

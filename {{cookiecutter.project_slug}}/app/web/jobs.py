@@ -5,14 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
-from sqlalchemy import select
-from sqlalchemy.orm import selectinload
 
 from app.database import Page, Paging, fetch_page
-from app.errors import Conflict, NotFound
-from app.jobs import Job, JobDetails, JobRead, Status, UnitOfWork
-from app.jobs.control import retry_failed
-from app.jobs.models import NOT_SUCCEEDED
+from app.errors import Conflict
+from app.jobs import Job, JobDetails, JobRead, Status
+from app.jobs.control import CHANGES, Action, find, newest_first, retry_failed
 from app.jobs.schemas import JobForOperators
 from app.jobs.task import shown_arguments
 from app.web.deps import Session, Uow
@@ -21,8 +18,7 @@ from app.web.tokens import OpsOnly
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 JobId = Annotated[uuid.UUID, Path(description="The id of a job")]
-
-
+ActionName = Annotated[Action, Path(description="What to do with the job")]
 TaskName = Annotated[str, Path(pattern=r"^\w+$", description="Name of the task")]
 
 
@@ -40,14 +36,7 @@ async def list_jobs(
     session: Session, wanted: Annotated[JobFilter, Query()]
 ) -> Page[JobForOperators]:
     """List the jobs of all clients, the newest first."""
-    query = select(Job).order_by(Job.created_at.desc(), Job.id)
-    if wanted.status:
-        query = query.where(Job.status == wanted.status)
-    if wanted.status not in (None, Status.SUCCEEDED):
-        query = query.where(NOT_SUCCEEDED)
-    if wanted.task:
-        query = query.where(Job.task == wanted.task)
-    page = await fetch_page(session, query, wanted)
+    page = await fetch_page(session, newest_first(wanted.status, wanted.task), wanted)
     page.items = [_for_operators(job) for job in page.items]
     return page
 
@@ -57,13 +46,10 @@ def _for_operators(job: Job) -> JobForOperators:
     return JobForOperators(**read, arguments=shown_arguments(job))
 
 
-@router.get("/{job_id}")
-async def read_job(session: Session, job_id: JobId) -> JobDetails:
+@router.get("/{job_id}", response_model=JobDetails)
+async def read_job(session: Session, job_id: JobId) -> Job:
     """Read the status of a job. No token is required, because the id cannot be guessed."""
-    job = await session.get(Job, job_id, options=[selectinload(Job.predecessors)])
-    if job is None:
-        raise NotFound("There is no such job.")
-    return JobDetails.model_validate(job)
+    return await find(session, job_id)
 
 
 @router.post("/tasks/{task}/retry", status_code=202, dependencies=[OpsOnly])
@@ -72,28 +58,15 @@ async def retry_failed_jobs(uow: Uow, task: TaskName) -> Retried:
     return Retried(retried=await retry_failed(uow.session, task))
 
 
-@router.post("/{job_id}/retry", status_code=202, response_model=JobRead, dependencies=[OpsOnly])
-async def retry_job(uow: Uow, job_id: JobId) -> Job:
-    """Queue a failed or cancelled job again, with all its tries. Responds 409 to another job."""
-    return await _changed(uow, job_id, is_done=await uow.retry(job_id))
+@router.post("/{job_id}/{action}", status_code=202, response_model=JobRead, dependencies=[OpsOnly])
+async def change_job(uow: Uow, job_id: JobId, action: ActionName) -> Job:
+    """Cancel an open job, retry a failed or cancelled one, or start a queued one now.
 
-
-@router.post("/{job_id}/cancel", status_code=202, response_model=JobRead, dependencies=[OpsOnly])
-async def cancel_job(uow: Uow, job_id: JobId) -> Job:
-    """Cancel a queued job, or ask a running one to stop. Responds 409 to a job that has ended."""
-    return await _changed(uow, job_id, is_done=await uow.cancel(job_id))
-
-
-@router.post("/{job_id}/run-now", status_code=202, response_model=JobRead, dependencies=[OpsOnly])
-async def run_job_now(uow: Uow, job_id: JobId) -> Job:
-    """Start a job that waits for its time or its next try. Responds 409 if it is not queued."""
-    return await _changed(uow, job_id, is_done=await uow.run_now(job_id))
-
-
-async def _changed(uow: UnitOfWork, job_id: uuid.UUID, *, is_done: bool) -> Job:
-    job = await uow.session.get(Job, job_id, populate_existing=True)
-    if job is None:
-        raise NotFound("There is no such job.")
+    A running job is asked to stop, and a retried one has all its tries again. Responds 409 if the
+    status of the job does not allow the action.
+    """
+    is_done = await CHANGES[action](uow.session, job_id)
+    job = await find(uow.session, job_id)
     if not is_done:
         raise Conflict(f"This is not possible, because the job is {job.status}.")
     return job

@@ -1,6 +1,7 @@
 """Jobs on the command line."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import Sequence
 
@@ -34,7 +35,8 @@ async def test_jobs_are_listed_and_shown(database: Database) -> None:
     assert (listed.exit_code, str(job.id) in listed.output) == (0, True)
     assert str(other.id) not in listed.output
     shown = await call("show", str(job.id))
-    assert "try 5  2026-01-02T03:04:05+00:00  no route" in shown.output
+    [failure] = json.loads(shown.output)["failures"]
+    assert failure == {"attempt": 5, "started_at": "2026-01-02T03:04:05Z", "error": "no route"}
     # A text among the arguments, which operators do not see.
     assert "ada@example.com" not in shown.output
 

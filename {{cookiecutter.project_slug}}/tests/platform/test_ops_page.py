@@ -64,8 +64,8 @@ async def test_the_overview_counts_jobs_by_task_and_queue(
     page = await seen(client)
     assert "1 due and not started 2 h oldest due job 1 running 2 queued 1 failed" in page
     assert "write_audit_log 2 1 1 1 due for 2 h running for 5 h" in page
-    assert "nobody 1 1 0 due for 2 h None of its jobs is running" in page
-    assert "default 1 0 1 running for 5 h" in page
+    assert "nobody 1 1 0 0 due for 2 h None of its jobs is running" in page
+    assert "default 1 0 1 1 running for 5 h" in page
 
 
 async def test_the_bars_count_each_job_that_has_ended_in_the_last_hour(
@@ -262,7 +262,7 @@ async def test_whatever_clients_and_tasks_write_is_escaped(
 
 
 async def test_no_text_of_the_address_is_shown(client: httpx.AsyncClient) -> None:
-    for query in (f"did={HOSTILE}", "did=retried&n=<b>", "did=retried&n=" + "9" * 5000, "n=1"):
+    for query in (f"did={HOSTILE}", "did=retry&n=<b>", "did=retry&n=" + "9" * 5000, "n=1"):
         response = await client.get("/ops", params=dict(parse_qs(query)))
         assert response.status_code == 200
         assert "<b>" not in response.text
@@ -272,7 +272,7 @@ async def test_no_text_of_the_address_is_shown(client: httpx.AsyncClient) -> Non
 
 async def test_a_job_is_retried_once(client: httpx.AsyncClient, database: Database) -> None:
     job = await add_failed(database)
-    assert await press(client, f"jobs/{job.id}/retry") == "retried 1"
+    assert await press(client, f"jobs/{job.id}/retry") == "retry 1"
     assert (await reread(database, job)).status is Status.QUEUED
     assert await press(client, f"jobs/{job.id}/retry") == "nothing 0"
 
@@ -291,9 +291,9 @@ async def test_a_queued_job_is_cancelled_and_a_running_one_is_asked_to_stop(
 ) -> None:
     queued, running = await add_job(database), await add_running_job(database)
     done = await add_job(database, status=Status.SUCCEEDED, finished_at=ago(1))
-    assert await press(client, f"jobs/{queued.id}/cancel") == "cancelled 1"
+    assert await press(client, f"jobs/{queued.id}/cancel") == "cancel 1"
     assert await press(client, f"jobs/{queued.id}/cancel") == "nothing 0"
-    assert await press(client, f"jobs/{running.id}/cancel") == "cancelled 1"
+    assert await press(client, f"jobs/{running.id}/cancel") == "cancel 1"
     assert await press(client, f"jobs/{done.id}/cancel") == "nothing 0"
     assert (await reread(database, queued)).status is Status.CANCELLED
     assert (await reread(database, running)).cancel_requested
@@ -305,7 +305,7 @@ async def test_a_delayed_job_is_run_now_and_a_claimed_one_is_left_alone(
 ) -> None:
     job = await add_job(database, run_at=ago(-3600))
     assert "Run now" in await seen(client, f"/jobs/{job.id}")
-    assert await press(client, f"jobs/{job.id}/run-now") == "made-due 1"
+    assert await press(client, f"jobs/{job.id}/run-now") == "run-now 1"
     assert (await reread(database, job)).run_at <= utc_now()
     async with database.engine.begin() as connection:
         assert await ledger.claim(connection, [job.id]) != [None]
@@ -323,7 +323,7 @@ async def test_all_failed_jobs_of_a_task_are_retried_in_slices(
     other = await add_failed(database, task="other")
     later = await add_failed(database, finished_at=ago(-60))
     assert "Retry all 6" in await seen(client)
-    assert await press(client, "tasks/write_audit_log/retry") == "retried 5"
+    assert await press(client, "tasks/write_audit_log/retry") == "retry 5"
     statuses = [job.status for job in await rows(database, Job) if job.task != "other"]
     assert statuses.count(Status.QUEUED) == 5
     # It failed after the click.
@@ -339,7 +339,7 @@ async def test_a_click_does_not_take_long_and_says_that_there_is_more(
     monkeypatch.setattr(actions, "MAX_SECONDS", 1e-9)
     for _ in range(5):
         await add_failed(database)
-    assert await press(client, "tasks/write_audit_log/retry") in ("retried-some 2", "nothing 0")
+    assert await press(client, "tasks/write_audit_log/retry") in ("retry-some 2", "nothing 0")
 
 
 async def test_a_schedule_is_run_now_unless_its_last_run_is_in_progress(
@@ -347,7 +347,7 @@ async def test_a_schedule_is_run_now_unless_its_last_run_is_in_progress(
 ) -> None:
     timetable = Timetable(database)
     await timetable.enqueue_due()
-    assert await press(client, "schedules/prune_jobs/run") == "started 1"
+    assert await press(client, "schedules/prune_jobs/run") == "run-schedule 1"
     await timetable.enqueue_due()
     [job] = await rows(database, Job)
     assert job.task == "prune_jobs"
@@ -356,7 +356,7 @@ async def test_a_schedule_is_run_now_unless_its_last_run_is_in_progress(
         await session.execute(update(Job).values(status=Status.SUCCEEDED, finished_at=utc_now()))
     app.state.board.forget()
     assert "Run now succeeded" in await seen(client)
-    assert await press(client, "schedules/prune_jobs/run") == "started 1"
+    assert await press(client, "schedules/prune_jobs/run") == "run-schedule 1"
     assert await press(client, "schedules/nothing/run") == "nothing 0"
     async with database.read() as session:
         [schedule] = await session.scalars(select(Schedule))
@@ -370,7 +370,7 @@ async def test_each_action_is_logged_with_the_id_of_its_request(
     with caplog.at_level(logging.INFO, actions.__name__):
         await press(client, f"jobs/{job.id}/retry")
     [record] = [record for record in caplog.records if record.name == actions.__name__]
-    assert record.getMessage() == "operator: retried"
+    assert record.getMessage() == "operator: retry"
     assert vars(record)["job"] == str(job.id)
 
 

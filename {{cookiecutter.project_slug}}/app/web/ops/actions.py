@@ -2,7 +2,6 @@
 
 import logging
 from time import monotonic
-from typing import Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
@@ -11,9 +10,9 @@ from fastapi.responses import RedirectResponse
 from app.database import utc_now
 from app.errors import Conflict
 from app.jobs import Job, unit_of_work
-from app.jobs.control import SLICE, retry_failed
+from app.jobs.control import CHANGES, SLICE, retry_failed
 from app.jobs.models import OPEN, Schedule
-from app.web.jobs import JobId, TaskName
+from app.web.jobs import ActionName, JobId, TaskName
 from app.web.ops.guard import link
 
 router = APIRouter()
@@ -33,14 +32,11 @@ def _answer(request: Request, place: str, did: str, count: int, **about: object)
 
 
 @router.post("/jobs/{job_id}/{action}")
-async def change_job(
-    request: Request, job_id: JobId, action: Literal["retry", "cancel", "run-now"]
-) -> Response:
-    did = {"retry": "retried", "cancel": "cancelled", "run-now": "made-due"}[action]
+async def change_job(request: Request, job_id: JobId, action: ActionName) -> Response:
+    did: str = action
     try:
         async with unit_of_work(request.state.database) as uow:
-            changes = {"retry": uow.retry, "cancel": uow.cancel, "run-now": uow.run_now}
-            count = int(await changes[action](job_id))
+            count = int(await CHANGES[action](uow.session, job_id))
     except Conflict:
         did, count = "blocked", 1
     return _answer(request, f"/jobs/{job_id}", did, count, job=str(job_id))
@@ -48,26 +44,24 @@ async def change_job(
 
 @router.post("/tasks/{task}/retry")
 async def retry_all(request: Request, task: TaskName) -> Response:
-    clicked_at = utc_now()
-    stop_at = monotonic() + MAX_SECONDS
+    clicked_at, stop_at = utc_now(), monotonic() + MAX_SECONDS
     retried, found = 0, SLICE
     while found == SLICE and monotonic() < stop_at:
         async with unit_of_work(request.state.database) as uow:
             # What fails again meanwhile is left alone.
             found = await retry_failed(uow.session, task, SLICE, clicked_at)
         retried += found
-    did = "retried-some" if found == SLICE else "retried"
+    did = "retry-some" if found == SLICE else "retry"
     return _answer(request, "", did, retried, task=task)
 
 
 @router.post("/schedules/{task}/run")
 async def run_schedule(request: Request, task: TaskName) -> Response:
     """The relay enqueues it, unless its last run is still in progress."""
+    now = utc_now()
     is_running = sa.exists().where(Job.id == Schedule.job_id, OPEN)
+    is_later = (Schedule.task == task) & (Schedule.next_at > now) & ~is_running
+    run_now = sa.update(Schedule).where(is_later).values(next_at=now).returning(Schedule.task)
     async with unit_of_work(request.state.database) as uow:
-        now = utc_now()
-        is_later = (Schedule.task == task) & (Schedule.next_at > now)
-        run_now = sa.update(Schedule).where(is_later, ~is_running).values(next_at=now)
-        found = await uow.session.scalars(run_now.returning(Schedule.task))
-        count = len(found.all())
-    return _answer(request, "", "started", count, task=task)
+        count = len((await uow.session.scalars(run_now)).all())
+    return _answer(request, "", "run-schedule", count, task=task)

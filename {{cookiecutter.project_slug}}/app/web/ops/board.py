@@ -32,25 +32,22 @@ MAX_GROUPS = 20
 VARIABLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|\d+", re.IGNORECASE)
 KIND_LENGTH = 200
 
-ACTIVE = (
-    sa.select(Job.task, Job.queue, Job.status, SINCE.label("since"))
+
+def _tally(*statuses: Status) -> sa.Select[Any]:
+    counted = sa.select(Job.task, Job.queue, Job.status, SINCE.label("since"))
     # The second condition is implied, but leads SQLite to the small index.
-    .where(Job.status.in_([Status.QUEUED, Status.RUNNING]), NOT_SUCCEEDED)
-    .limit(MAX_COUNT)
-    .subquery()
-)
-TALLY = sa.select(
-    *(ACTIVE.c.task, ACTIVE.c.queue, ACTIVE.c.status),
-    sa.func.count().label("jobs"),
-    sa.func.count(ACTIVE.c.since).label("due"),
-    sa.func.min(ACTIVE.c.since).label("since"),
-).group_by(ACTIVE.c.task, ACTIVE.c.queue, ACTIVE.c.status)
-IS_FAILED = (Job.status == Status.FAILED) & NOT_SUCCEEDED
-FAILED = sa.select(Job.task).where(IS_FAILED).limit(MAX_COUNT).subquery()
-FAILED_TALLY = sa.select(FAILED.c.task, sa.func.count().label("jobs")).group_by(FAILED.c.task)
+    jobs = counted.where(Job.status.in_(statuses), NOT_SUCCEEDED).limit(MAX_COUNT).subquery().c
+    group = (jobs.task, jobs.queue, jobs.status)
+    due, since = sa.func.count(jobs.since), sa.func.min(jobs.since)
+    return sa.select(
+        *group, sa.func.count().label("jobs"), due.label("due"), since.label("since")
+    ).group_by(*group)
+
+
+TALLIES = sa.union_all(_tally(Status.QUEUED, Status.RUNNING), _tally(Status.FAILED))
 FAILURES = (
     sa.select(Job.id, Job.task, Job.error, Job.finished_at)
-    .where(IS_FAILED)
+    .where(Job.status == Status.FAILED, NOT_SUCCEEDED)
     .order_by(Job.created_at.desc())
     .limit(LATEST_FAILURES)
 )
@@ -76,13 +73,16 @@ class Tally:
         return self.oldest_due is not None and now - self.oldest_due > MINUTE
 
     def add(self, row: sa.Row[Any]) -> None:
-        if row.status is Status.RUNNING:
-            self.running += row.jobs
-            self.oldest_running = _first(self.oldest_running, row.since)
-        else:
-            self.queued += row.jobs
-            self.due += row.due
-            self.oldest_due = _first(self.oldest_due, row.since)
+        match row.status:
+            case Status.RUNNING:
+                self.running += row.jobs
+                self.oldest_running = _first(self.oldest_running, row.since)
+            case Status.QUEUED:
+                self.queued += row.jobs
+                self.due += row.due
+                self.oldest_due = _first(self.oldest_due, row.since)
+            case _:
+                self.failed += row.jobs
 
 
 class Minute(NamedTuple):
@@ -105,7 +105,7 @@ class Overview(NamedTuple):
     queues: dict[str, Tally]
     minutes: list[Minute]
     groups: list[Group]
-    schedules: list[Any]
+    schedules: Sequence[Any]
 
 
 class Board:
@@ -140,19 +140,14 @@ class Board:
         total = Tally()
         tasks = defaultdict[str, Tally](Tally, {name: Tally() for name in registry})
         queues = defaultdict[str, Tally](Tally, {name: Tally() for name in all_queues()})
-        for row in await session.execute(TALLY):
+        for row in await session.execute(TALLIES):
             for tally in (total, tasks[row.task], queues[row.queue]):
                 tally.add(row)
-        for row in await session.execute(FAILED_TALLY):
-            total.failed += row.jobs
-            tasks[row.task].failed = row.jobs
-        failures = (await session.execute(FAILURES)).all()
-        schedules = [row for row in await session.execute(SCHEDULES) if _has_rule(row.task)]
+        groups = _grouped((await session.execute(FAILURES)).all())
+        scheduled = [name for name, task in registry.items() if task.rule]
+        found = await session.execute(SCHEDULES.where(Schedule.task.in_(scheduled)))
         minutes = await self._read_minutes(session, now)
-        return Overview(
-            *(now, total, dict(sorted(tasks.items())), dict(sorted(queues.items()))),
-            *(minutes, _grouped(failures), schedules),
-        )
+        return Overview(now, total, tasks, queues, minutes, groups, found.all())
 
     async def _read_minutes(self, session: AsyncSession, now: datetime) -> list[Minute]:
         last = now.replace(second=0, microsecond=0)
@@ -171,10 +166,6 @@ class Board:
         minutes = [self._minutes[begin] for begin in shown]
         self._minutes = {minute.begin: minute for minute in minutes[:-OPEN_MINUTES]}
         return minutes
-
-
-def _has_rule(name: str) -> bool:
-    return name in registry and registry[name].rule is not None
 
 
 def _grouped(failures: Sequence[Any]) -> list[Group]:

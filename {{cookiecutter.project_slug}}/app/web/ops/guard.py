@@ -26,13 +26,13 @@ def is_right(token: str) -> bool:
     return secrets.compare_digest(token.encode(errors="replace"), _token())
 
 
-def begin_session(response: Response) -> None:
-    """Any process can check it, and a new OPS_TOKEN ends it."""
-    _set_cookie(response, _signed(int(time()) + SESSION_SECONDS), SESSION_SECONDS)
-
-
-def end_session(response: Response) -> None:
-    _set_cookie(response, "", 0)
+def set_session(response: Response, seconds: int = SESSION_SECONDS) -> None:
+    """Any process can check it, and a new OPS_TOKEN ends it. So do 0 seconds."""
+    is_public = get_settings().environment != "development"
+    value = _signed(int(time()) + seconds)
+    response.set_cookie(
+        *(_cookie(), value, seconds), httponly=True, secure=is_public, samesite="strict"
+    )
 
 
 def has_session(request: Request) -> bool:
@@ -90,16 +90,6 @@ def _token() -> bytes:
     return token.get_secret_value().encode() if token else b""
 
 
-def _is_public() -> bool:
-    return get_settings().environment != "development"
-
-
 def _cookie() -> str:
     # With this prefix, no other host or port can set it. It requires https.
-    return "__Host-ops" if _is_public() else "ops"
-
-
-def _set_cookie(response: Response, value: str, seconds: int) -> None:
-    response.set_cookie(
-        *(_cookie(), value, seconds), httponly=True, secure=_is_public(), samesite="strict"
-    )
+    return "ops" if get_settings().environment == "development" else "__Host-ops"

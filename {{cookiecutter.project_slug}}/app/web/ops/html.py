@@ -6,8 +6,7 @@ from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.database import utc_now
 from app.jobs import Status
@@ -23,22 +22,21 @@ HEADERS = {
 UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 # A redirect names the text: a page shows no text of its URL.
 NOTICES = {
-    "retried": "Queued again: {n:,}.",
-    "retried-some": "Queued again: {n:,}. There are more: retry them too.",
-    "cancelled": "The job is cancelled, or will stop soon if it is running.",
-    "made-due": "The job starts now.",
-    "started": "The schedule runs now.",
+    "retry": "Queued again: {n:,}.",
+    "retry-some": "Queued again: {n:,}. There are more: retry them too.",
+    "cancel": "The job is cancelled, or will stop soon if it is running.",
+    "run-now": "The job starts now.",
+    "run-schedule": "The schedule runs now.",
     "blocked": "Not retried: another job of this task and key is open.",
     "nothing": "Nothing has changed: the job, or the last run, is in another state by now.",
 }
 
 
-@pass_context
-def age(context: Context, value: timedelta | datetime | None) -> str:
+def age(value: timedelta | datetime | None) -> str:
     """How long, or how long ago, in two units at most: `2 h 5 min`."""
     if value is None:
         return "-"
-    seconds = (context["now"] - value if isinstance(value, datetime) else value).total_seconds()
+    seconds = (utc_now() - value if isinstance(value, datetime) else value).total_seconds()
     if seconds < 10:
         return f"{max(seconds, 0):.1f} s"
     whole = int(seconds)

@@ -54,16 +54,15 @@ async def list_jobs(session: AsyncSession, wanted: Filter) -> tuple[list[Job], u
         is_older = (Job.created_at < at) | (Job.id < wanted.before)
         indexed += [Job.created_at <= at, is_older]
     window = sa.select(Job.id).where(*indexed).order_by(*NEWEST_FIRST)
-    query = sa.select(Job).order_by(*NEWEST_FIRST).limit(PAGE + 1).options(WITHOUT_RESULT)
-    if not named:
-        found = (await session.scalars(query.where(*indexed))).all()
-        return [*found[:PAGE]], found[PAGE - 1].id if len(found) > PAGE else None
     some = window.limit(WINDOW).add_columns(Job.status, Job.task, Job.queue).subquery()
     matches = sa.select(some.c.id).where(*(some.c[name] == named[name] for name in named))
-    found = (await session.scalars(query.where(Job.id.in_(matches)))).all()
+    is_wanted = [Job.id.in_(matches)] if named else indexed
+    query = sa.select(Job).where(*is_wanted).order_by(*NEWEST_FIRST).options(WITHOUT_RESULT)
+    found = [*await session.scalars(query.limit(PAGE + 1))]
     if len(found) > PAGE:
-        return [*found[:PAGE]], found[PAGE - 1].id
-    return [*found], await session.scalar(window.offset(WINDOW - 1).limit(1))
+        return found[:PAGE], found[PAGE - 1].id
+    # There may be others beyond the window.
+    return found, await session.scalar(window.offset(WINDOW - 1).limit(1))
 
 
 async def relatives(session: AsyncSession, job: Job) -> tuple[list[sa.Row[Any]], list[sa.Row[Any]]]:

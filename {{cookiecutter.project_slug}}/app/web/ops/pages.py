@@ -8,14 +8,15 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from app.errors import NotFound
-from app.jobs import Job, registry
+from app.jobs import registry
+from app.jobs.control import find
 from app.jobs.task import all_queues, shown_arguments
 from app.web.deps import Session
 from app.web.jobs import JobId
 from app.web.ops import actions, guard
 from app.web.ops.board import MAX_COUNT, Board
 from app.web.ops.html import page
-from app.web.ops.listing import WITHOUT_RESULT, Filter, list_jobs, relatives
+from app.web.ops.listing import Filter, list_jobs, relatives
 
 router = APIRouter(include_in_schema=False)
 public = APIRouter(prefix="/ops")
@@ -24,8 +25,8 @@ guarded = APIRouter(prefix="/ops", dependencies=guard.OperatorOnly)
 STATIC = Path(__file__).parent / "static"
 
 
-def missing(request: Request, text: str) -> Response:
-    about = {"text": text, "url": guard.link(request, "/ops/jobs"), "refresh": False}
+def missing(request: Request, error: NotFound) -> Response:
+    about = {"text": error.detail, "url": guard.link(request, "/ops/jobs"), "refresh": False}
     return page(request, "message.html", about, 404)
 
 
@@ -43,7 +44,7 @@ async def jobs(request: Request, session: Session, wanted: Annotated[Filter, Que
     try:
         found, older = await list_jobs(session, wanted)
     except NotFound as error:
-        return missing(request, error.detail)
+        return missing(request, error)
     listed = [(job, shown_arguments(job)) for job in found]
     about = {"wanted": wanted, "jobs": listed, "older": older}
     names = {"tasks": sorted(registry), "queues": all_queues()}
@@ -52,9 +53,10 @@ async def jobs(request: Request, session: Session, wanted: Annotated[Filter, Que
 
 @guarded.get("/jobs/{job_id}")
 async def job(request: Request, session: Session, job_id: JobId) -> Response:
-    found = await session.get(Job, job_id, options=[WITHOUT_RESULT])
-    if found is None:
-        return missing(request, "There is no such job. Old jobs are deleted.")
+    try:
+        found = await find(session, job_id)
+    except NotFound as error:
+        return missing(request, error)
     before, after = await relatives(session, found)
     trace = found.traceparent.split("-")[1] if found.traceparent else None
     about = {"job": found, "shown": shown_arguments(found), "trace": trace}
@@ -86,14 +88,14 @@ async def log_in(request: Request) -> Response:
         return RedirectResponse(f"{login}&came=wrong", 303)
     # It leads on, unless the browser did not keep the cookie.
     response = RedirectResponse(f"{login}&came=in", 303)
-    guard.begin_session(response)
+    guard.set_session(response)
     return response
 
 
 @public.post("/logout", dependencies=[guard.SameOrigin])
 async def log_out(request: Request) -> Response:
     response = RedirectResponse(guard.link(request, "/ops/login"), 303)
-    guard.end_session(response)
+    guard.set_session(response, 0)
     return response
 
 
