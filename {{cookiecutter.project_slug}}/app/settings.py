@@ -28,17 +28,7 @@ Kind = TypeVar("Kind", bound=BaseSettings)
 Item = TypeVar("Item")
 
 DRIVERS = {"sqlite": "aiosqlite", "postgres": "asyncpg", "postgresql": "asyncpg"}
-# Those of libpq that the driver understands, and PgBouncer's as other libraries have it.
-URL_PARAMETERS = re.compile(
-    "application_name|channel_binding|connect_timeout|dbname|host|options|passfile|password|"
-    "pgbouncer|port|ssl_(max|min)_protocol_version|ssl(cert|crl|key|mode|negotiation|password)|"
-    "sslrootcert|target_session_attrs|user"
-)
 URL_FILES = {"passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert"}
-WRITE_INSTEAD = {
-    "ssl": "sslmode=require",
-    "channel_binding": "sslmode=verify-full&sslrootcert=system",
-}
 MIN_SECRET_LENGTH = 16
 # Words that a random secret hardly ever contains.
 PLACEHOLDER = re.compile(
@@ -188,14 +178,14 @@ class Settings(BaseSettings):
 
 
 def _check_url_parameters(query: str) -> None:
+    """What the driver or the server does not name clearly when it is used."""
     for name, value in parse_qsl(query, keep_blank_values=True):
+        if name == "ssl":
+            raise ValueError(f"instead of ssl={value}, write sslmode=require")
         # asyncpg has no channel binding, and libpq needs none unless it is required.
-        is_binding_required = (name, value) == ("channel_binding", "require")
-        is_refused = is_binding_required or not URL_PARAMETERS.fullmatch(name)
-        if is_refused and name in WRITE_INSTEAD:
-            raise ValueError(f"instead of {name}={value}, write {WRITE_INSTEAD[name]}")
-        if is_refused:
-            raise ValueError(f"remove the parameter {name}, which is not supported")
+        if (name, value) == ("channel_binding", "require"):
+            instead = "sslmode=verify-full&sslrootcert=system"
+            raise ValueError(f"instead of {name}={value}, write {instead}")
         if name == "connect_timeout" and not value.isdecimal():
             raise ValueError(f"{name} must be a number of seconds")
         if name in URL_FILES and value != "system" and not Path(value).is_file():

@@ -151,6 +151,8 @@ REFUSALS = [
     ("app@{host}/app?sslmode=verify-full&sslrootcert=system", "CERTIFICATE_VERIFY_FAILED"),
     ("app@{host}/app?sslmode=verify-full&sslrootcert={ca}", "CERTIFICATE_VERIFY_FAILED"),
     ("app@{host}/app?target_session_attrs=any-old", "target_session_attrs is expected to be"),
+    ("app@{host}/app?connection_limit=1", 'configuration parameter "connection_limit"'),
+    ("app@{host}/app?keepalives=1", 'configuration parameter "keepalives"'),
     ("app@{host}/app?options=-c%20serch_path%3Dshop", "unrecognized configuration parameter"),
 ]
 

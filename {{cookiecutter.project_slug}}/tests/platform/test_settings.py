@@ -197,8 +197,6 @@ def test_a_database_url_of_a_provider_is_accepted(environ: Environ, url: str) ->
             "channel_binding=require",
             "instead of channel_binding=require, write sslmode=verify-full&sslrootcert=system",
         ),
-        ("connection_limit=1", "remove the parameter connection_limit, which is not supported"),
-        ("keepalives=1", "remove the parameter keepalives, which is not supported"),
         ("connect_timeout=soon", "connect_timeout must be a number of seconds"),
         ("sslrootcert=missing.pem", "sslrootcert must be a file: missing.pem is none"),
     ],

@@ -1,9 +1,5 @@
 """The operators' page at /ops: what the jobs do, and buttons to retry, cancel and run them.
 
-- `guard.py`: who may see it, and which requests may change something.
-- `board.py`: what the overview shows. `listing.py`: lists of jobs, and the relatives of one.
-- `pages.py` and `actions.py`: the routes. `html.py` renders `templates/`.
-
 It is rendered on the server and works without JavaScript. All text is escaped, the pages allow no
 script but `static/ops.js`, and they show only those arguments of a job that identify it.
 """

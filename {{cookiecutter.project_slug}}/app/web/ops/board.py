@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -36,12 +36,11 @@ KIND_LENGTH = 200
 def _tally(*statuses: Status) -> sa.Select[Any]:
     counted = sa.select(Job.task, Job.queue, Job.status, SINCE.label("since"))
     # The second condition is implied, but leads SQLite to the small index.
-    jobs = counted.where(Job.status.in_(statuses), NOT_SUCCEEDED).limit(MAX_COUNT).subquery().c
-    group = (jobs.task, jobs.queue, jobs.status)
-    due, since = sa.func.count(jobs.since), sa.func.min(jobs.since)
-    return sa.select(
-        *group, sa.func.count().label("jobs"), due.label("due"), since.label("since")
-    ).group_by(*group)
+    jobs = counted.where(Job.status.in_(statuses), NOT_SUCCEEDED).limit(MAX_COUNT).subquery()
+    group = (jobs.c.task, jobs.c.queue, jobs.c.status)
+    count = sa.func.count
+    counts = (count().label("jobs"), count(jobs.c.since).label("due"))
+    return sa.select(*group, *counts, sa.func.min(jobs.c.since).label("since")).group_by(*group)
 
 
 TALLIES = sa.union_all(_tally(Status.QUEUED, Status.RUNNING), _tally(Status.FAILED))
@@ -60,29 +59,23 @@ SCHEDULES = (
 
 @dataclass
 class Tally:
-    """Jobs of a task, or of a queue."""
+    """Jobs of a task, of a queue, or all: a row for each task, queue and status."""
 
-    queued: int = 0
-    due: int = 0
-    running: int = 0
-    failed: int = 0
-    oldest_due: datetime | None = None
-    oldest_running: datetime | None = None
+    rows: list[Any] = field(default_factory=list)
+
+    def jobs(self, status: str) -> int:
+        return sum(row.jobs for row in self.rows if row.status == status)
+
+    def due(self) -> int:
+        return sum(row.due for row in self.rows if row.status == Status.QUEUED)
+
+    def oldest(self, status: str) -> datetime | None:
+        """Since when it is due or running."""
+        since = [row.since for row in self.rows if row.status == status and row.since]
+        return min(since, default=None)
 
     def waits_long(self, now: datetime) -> bool:
-        return self.oldest_due is not None and now - self.oldest_due > MINUTE
-
-    def add(self, row: sa.Row[Any]) -> None:
-        match row.status:
-            case Status.RUNNING:
-                self.running += row.jobs
-                self.oldest_running = _first(self.oldest_running, row.since)
-            case Status.QUEUED:
-                self.queued += row.jobs
-                self.due += row.due
-                self.oldest_due = _first(self.oldest_due, row.since)
-            case _:
-                self.failed += row.jobs
+        return now - (self.oldest(Status.QUEUED) or now) > MINUTE
 
 
 class Minute(NamedTuple):
@@ -142,7 +135,7 @@ class Board:
         queues = defaultdict[str, Tally](Tally, {name: Tally() for name in all_queues()})
         for row in await session.execute(TALLIES):
             for tally in (total, tasks[row.task], queues[row.queue]):
-                tally.add(row)
+                tally.rows.append(row)
         groups = _grouped((await session.execute(FAILURES)).all())
         scheduled = [name for name, task in registry.items() if task.rule]
         found = await session.execute(SCHEDULES.where(Schedule.task.in_(scheduled)))
@@ -174,7 +167,3 @@ def _grouped(failures: Sequence[Any]) -> list[Group]:
         groups[row.task, VARIABLE.sub("#", (row.error or "")[:KIND_LENGTH])].append(row)
     largest = sorted(groups.values(), key=len, reverse=True)[:MAX_GROUPS]
     return [Group(len(rows), max(rows, key=lambda row: row.finished_at)) for rows in largest]
-
-
-def _first(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min(filter(None, (one, other)), default=None)

@@ -12,6 +12,8 @@ from fastapi import Depends, HTTPException, Request, Response
 from app.settings import get_settings
 
 SESSION_SECONDS = 12 * 3600
+# With this prefix, no other host or port can set it. It requires https.
+SECURE_COOKIE = "__Host-ops"
 SESSION = re.compile(r"([0-9]{10})\.[0-9a-f]{64}")
 # Where a login may lead to: a page of these routes, and nothing that a browser takes for a host.
 OWN_PAGE = re.compile(r"/ops(/jobs(/[0-9a-f-]{36})?)?(\?[A-Za-z0-9_=&.-]*)?")
@@ -28,11 +30,9 @@ def is_right(token: str) -> bool:
 
 def set_session(response: Response, seconds: int = SESSION_SECONDS) -> None:
     """Any process can check it, and a new OPS_TOKEN ends it. So do 0 seconds."""
-    is_public = get_settings().environment != "development"
-    value = _signed(int(time()) + seconds)
-    response.set_cookie(
-        *(_cookie(), value, seconds), httponly=True, secure=is_public, samesite="strict"
-    )
+    name, value = _cookie(), _signed(int(time()) + seconds)
+    is_secure = name == SECURE_COOKIE
+    response.set_cookie(name, value, seconds, httponly=True, secure=is_secure, samesite="strict")
 
 
 def has_session(request: Request) -> bool:
@@ -91,5 +91,4 @@ def _token() -> bytes:
 
 
 def _cookie() -> str:
-    # With this prefix, no other host or port can set it. It requires https.
-    return "ops" if get_settings().environment == "development" else "__Host-ops"
+    return "ops" if get_settings().environment == "development" else SECURE_COOKIE

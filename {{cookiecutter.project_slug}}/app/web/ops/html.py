@@ -9,7 +9,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.database import utc_now
-from app.jobs import Status
+from app.jobs import Status, registry
+from app.jobs.task import all_queues, shown_arguments
 from app.web.ops.guard import is_open, link
 
 HEADERS = {
@@ -59,18 +60,23 @@ environment.filters |= {
     "moment": "{:%Y-%m-%d %H:%M:%S UTC}".format,
     "number": "{:,}".format,
 }
+environment.globals |= {
+    "all_queues": all_queues,
+    "has_login": lambda: not is_open(),
+    "registry": registry,
+    "shown_arguments": shown_arguments,
+    "statuses": [*Status],
+}
 
 
-def page(request: Request, name: str, values: dict[str, object], status: int = 200) -> HTMLResponse:
+def page(request: Request, name: str, status: int = 200, **values: object) -> HTMLResponse:
     asked = request.query_params
     count = asked.get("n", "") if re.fullmatch("[0-9]{1,9}", asked.get("n", "")) else "0"
     text = environment.get_template(name).render(
-        values,
+        **values,
         title=request.app.title,
         base=link(request, "/ops"),
         notice=NOTICES.get(asked.get("did", ""), "").format(n=int(count)),
-        has_login=not is_open(),
         now=utc_now(),
-        statuses=[*Status],
     )
     return HTMLResponse(text, status, HEADERS)

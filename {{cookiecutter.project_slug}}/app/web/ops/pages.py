@@ -8,9 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from app.errors import NotFound
-from app.jobs import registry
 from app.jobs.control import find
-from app.jobs.task import all_queues, shown_arguments
 from app.web.deps import Session
 from app.web.jobs import JobId
 from app.web.ops import actions, guard
@@ -26,17 +24,15 @@ STATIC = Path(__file__).parent / "static"
 
 
 def missing(request: Request, error: NotFound) -> Response:
-    about = {"text": error.detail, "url": guard.link(request, "/ops/jobs"), "refresh": False}
-    return page(request, "message.html", about, 404)
+    url = guard.link(request, "/ops/jobs")
+    return page(request, "message.html", 404, text=error.detail, url=url)
 
 
 @guarded.get("")
 async def overview(request: Request) -> Response:
     board: Board = request.app.state.board
     seen = await board.look(request.state.database)
-    highest = max(1, *(minute.ended for minute in seen.minutes))
-    about = {"seen": seen, "highest": highest, "registry": registry, "max_count": MAX_COUNT}
-    return page(request, "overview.html", about)
+    return page(request, "overview.html", seen=seen, max_count=MAX_COUNT)
 
 
 @guarded.get("/jobs")
@@ -45,10 +41,7 @@ async def jobs(request: Request, session: Session, wanted: Annotated[Filter, Que
         found, older = await list_jobs(session, wanted)
     except NotFound as error:
         return missing(request, error)
-    listed = [(job, shown_arguments(job)) for job in found]
-    about = {"wanted": wanted, "jobs": listed, "older": older}
-    names = {"tasks": sorted(registry), "queues": all_queues()}
-    return page(request, "jobs.html", about | names)
+    return page(request, "jobs.html", wanted=wanted, jobs=found, older=older)
 
 
 @guarded.get("/jobs/{job_id}")
@@ -58,9 +51,7 @@ async def job(request: Request, session: Session, job_id: JobId) -> Response:
     except NotFound as error:
         return missing(request, error)
     before, after = await relatives(session, found)
-    trace = found.traceparent.split("-")[1] if found.traceparent else None
-    about = {"job": found, "shown": shown_arguments(found), "trace": trace}
-    return page(request, "job.html", {**about, "before": before, "after": after})
+    return page(request, "job.html", job=found, before=before, after=after)
 
 
 @public.get("/login")
@@ -76,8 +67,8 @@ async def login_form(
     # page leads here, it sends the cookie.
     if request.headers.get("sec-fetch-site") == "cross-site" and not came:
         back = f"{guard.login(request, here)}&came=back"
-        return page(request, "message.html", {"text": "One moment", "url": back, "refresh": True})
-    return page(request, "login.html", {"wanted": here, "came": came})
+        return page(request, "message.html", text="One moment", url=back, refresh=True)
+    return page(request, "login.html", wanted=here, came=came)
 
 
 @public.post("/login", dependencies=[guard.SameOrigin])
