@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from importlib import import_module
 from traceback import format_exception
 from typing import Any
 
@@ -78,8 +77,7 @@ def exported(*engines: Engine) -> AbstractContextManager[None]:
         return nullcontext()
     try:
         # Its packages are optional and slow to import.
-        exporting: Callable[[tuple[Engine, ...]], AbstractContextManager[None]]
-        exporting = import_module("app.telemetry.export").exporting
+        from app.telemetry.export import exporting
     except ModuleNotFoundError as missing:
         logger.warning("traces are not exported, %s is missing: uv sync --group otel", missing.name)
         return nullcontext()

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import RouteContext, iter_route_contexts
 from prometheus_client import (
@@ -41,7 +41,7 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
-        self._places: dict[int, list[RouteContext]] = {}
+        self._places = defaultdict[int, list[RouteContext]](list)
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         # Never a label that a client can invent: each value is a new series.
@@ -50,24 +50,15 @@ class Metrics:
 
     def _template_of(self, scope: Scope) -> str:
         """The path of the route, such as /users/{user_id}."""
-        if "route" not in scope:
-            return "none"
-        route = id(scope["route"])
-        if route not in self._places:
-            self._places = places_of_routes(scope["app"])
-        places = self._places.get(route, [])
+        if not self._places:
+            for place in iter_route_contexts(scope["app"].routes):
+                self._places[id(place.original_route)].append(place)
+        # A route has several if its router is included several times.
+        places = self._places.get(id(scope.get("route")), [])
         for place in places:
             if len(places) == 1 or place.matches(scope)[0] != Match.NONE:
                 return str(place.path)
         return "none"
-
-
-def places_of_routes(app: FastAPI) -> dict[int, list[RouteContext]]:
-    """By id() of the route. It has several if its router is included several times."""
-    places = defaultdict(list)
-    for place in iter_route_contexts(app.routes):
-        places[id(place.original_route)].append(place)
-    return dict(places)
 
 
 @router.get("/metrics", dependencies=[OpsOnly], response_class=PlainTextResponse)
