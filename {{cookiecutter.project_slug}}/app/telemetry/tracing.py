@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
 from traceback import format_exception
 from typing import Any
 
@@ -77,7 +78,8 @@ def exported(*engines: Engine) -> AbstractContextManager[None]:
         return nullcontext()
     try:
         # Its packages are optional and slow to import.
-        from app.telemetry.export import exporting
+        exporting: Callable[[tuple[Engine, ...]], AbstractContextManager[None]]
+        exporting = import_module("app.telemetry.export").exporting
     except ModuleNotFoundError as missing:
         logger.warning("traces are not exported, %s is missing: uv sync --group otel", missing.name)
         return nullcontext()

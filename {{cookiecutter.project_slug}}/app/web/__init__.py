@@ -4,7 +4,6 @@ Import from here what a route may ask for. The other modules are wired up in `ap
 them alone unless you change what holds for every route.
 """
 
-from app.web.deps import PagingQuery, Session, Uow
-from app.web.tokens import ApiOnly, OpsOnly
+from app.web.deps import ApiOnly, OpsOnly, PagingQuery, Session, Uow
 
 __all__ = ["ApiOnly", "OpsOnly", "PagingQuery", "Session", "Uow"]

@@ -12,8 +12,7 @@ from app.jobs import Job, JobDetails, JobRead, Status
 from app.jobs.control import CHANGES, Action, find, newest_first, retry_failed
 from app.jobs.schemas import JobForOperators
 from app.jobs.task import shown_arguments
-from app.web.deps import Session, Uow
-from app.web.tokens import OpsOnly
+from app.web.deps import OpsOnly, Session, Uow
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 

@@ -18,7 +18,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from app.jobs.metrics import JobMetrics
-from app.web.tokens import OpsOnly
+from app.web.deps import OpsOnly
 
 router = APIRouter(tags=["metrics"])
 

@@ -19,7 +19,7 @@ from app.jobs.runtime import ledger
 from app.jobs.runtime.timetable import Timetable
 from app.users.tasks import send_welcome_email
 from app.web import middleware
-from app.web.ops import actions, board, html, listing, pages
+from app.web.ops import board, html, listing, pages
 from tests.platform.data import add_job, add_running_job, after, ago, reread, store
 from tests.support.rows import rows
 
@@ -317,7 +317,7 @@ async def test_a_delayed_job_is_run_now_and_a_claimed_one_is_left_alone(
 async def test_all_failed_jobs_of_a_task_are_retried_in_slices(
     client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "SLICE", 2)
+    monkeypatch.setattr(pages, "SLICE", 2)
     for _ in range(5):
         await add_failed(database)
     other = await add_failed(database, task="other")
@@ -335,8 +335,8 @@ async def test_all_failed_jobs_of_a_task_are_retried_in_slices(
 async def test_a_click_does_not_take_long_and_says_that_there_is_more(
     client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "SLICE", 2)
-    monkeypatch.setattr(actions, "MAX_SECONDS", 1e-9)
+    monkeypatch.setattr(pages, "SLICE", 2)
+    monkeypatch.setattr(pages, "MAX_RETRY_SECONDS", 1e-9)
     for _ in range(5):
         await add_failed(database)
     assert await press(client, "tasks/write_audit_log/retry") in ("retry-some 2", "nothing 0")
@@ -367,9 +367,9 @@ async def test_each_action_is_logged_with_the_id_of_its_request(
     client: httpx.AsyncClient, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = await add_failed(database)
-    with caplog.at_level(logging.INFO, actions.__name__):
+    with caplog.at_level(logging.INFO, pages.__name__):
         await press(client, f"jobs/{job.id}/retry")
-    [record] = [record for record in caplog.records if record.name == actions.__name__]
+    [record] = [record for record in caplog.records if record.name == pages.__name__]
     assert record.getMessage() == "operator: retry"
     assert vars(record)["job"] == str(job.id)
 

@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 from app.database import Database
 from app.jobs import Status
 from app.main import create_app
-from app.web.tokens import Token
+from app.web.deps import Token
 from tests.platform.data import ADA, add_job, ago, reread
 from tests.support.environment import Environ
 from tests.support.problems import is_problem
@@ -19,7 +19,7 @@ from tests.support.problems import is_problem
 TOKENS = {"OPS_TOKEN": "of operators", "API_TOKEN": "of other services"}
 # A parameter of a path, whatever its type: the token is checked first.
 ANY = "00000000-0000-0000-0000-000000000000"
-FOR_OPERATORS = ("GET /jobs", "POST /jobs/{job_id}/retry", "GET /metrics")
+FOR_OPERATORS = ("GET /jobs", "POST /jobs/{job_id}/{action}", "GET /metrics")
 FOR_ALL = ("GET /jobs/{job_id}", "GET /health/live", "GET /health/ready", "GET /openapi.json")
 
 Routes = dict[str, set[str]]
@@ -46,7 +46,7 @@ def guarded_routes(app: FastAPI) -> Routes:
 async def call(
     client: httpx.AsyncClient, route: str, authorization: str = "", path_parameter: object = ANY
 ) -> httpx.Response:
-    method, path = route.split()
+    method, path = route.replace("{action}", "retry").split()
     parts = [str(path_parameter) if part.startswith("{") else part for part in path.split("/")]
     headers = httpx.Headers({"Authorization": authorization}, encoding="latin-1")
     return await client.request(method, "/".join(parts), headers=headers)

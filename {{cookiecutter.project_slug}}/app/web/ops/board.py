@@ -84,20 +84,14 @@ class Minute(NamedTuple):
     failed: int
 
 
-class Group(NamedTuple):
-    """Failures of one task and one kind."""
-
-    size: int
-    last: Any
-
-
 class Overview(NamedTuple):
     read_at: datetime
     total: Tally
     tasks: dict[str, Tally]
     queues: dict[str, Tally]
     minutes: list[Minute]
-    groups: list[Group]
+    # Failures of one task and one kind: how many, and the last one.
+    failures: list[tuple[int, Any]]
     schedules: Sequence[Any]
 
 
@@ -136,11 +130,11 @@ class Board:
         for row in await session.execute(TALLIES):
             for tally in (total, tasks[row.task], queues[row.queue]):
                 tally.rows.append(row)
-        groups = _grouped((await session.execute(FAILURES)).all())
+        failures = _grouped((await session.execute(FAILURES)).all())
         scheduled = [name for name, task in registry.items() if task.rule]
         found = await session.execute(SCHEDULES.where(Schedule.task.in_(scheduled)))
         minutes = await self._read_minutes(session, now)
-        return Overview(now, total, tasks, queues, minutes, groups, found.all())
+        return Overview(now, total, tasks, queues, minutes, failures, found.all())
 
     async def _read_minutes(self, session: AsyncSession, now: datetime) -> list[Minute]:
         last = now.replace(second=0, microsecond=0)
@@ -161,9 +155,9 @@ class Board:
         return minutes
 
 
-def _grouped(failures: Sequence[Any]) -> list[Group]:
+def _grouped(failures: Sequence[Any]) -> list[tuple[int, Any]]:
     groups = defaultdict[tuple[str, str], list[Any]](list)
     for row in failures:
         groups[row.task, VARIABLE.sub("#", (row.error or "")[:KIND_LENGTH])].append(row)
     largest = sorted(groups.values(), key=len, reverse=True)[:MAX_GROUPS]
-    return [Group(len(rows), max(rows, key=lambda row: row.finished_at)) for rows in largest]
+    return [(len(rows), max(rows, key=lambda row: row.finished_at)) for rows in largest]

@@ -16,7 +16,7 @@ from app.jobs.models import NOT_SUCCEEDED, Predecessor
 PAGE = 50
 # Jobs that a page looks at, in order to find those of a second condition.
 WINDOW = 2000
-MAX_BEFORE, MAX_AFTER = 20, 50
+MAX_RELATIVES = 50
 NEWEST_FIRST = (Job.created_at.desc(), Job.id.desc())
 # It may be large, and is not shown.
 WITHOUT_RESULT = defer(Job.result, raiseload=True)
@@ -67,9 +67,9 @@ async def list_jobs(session: AsyncSession, wanted: Filter) -> tuple[list[Job], u
 
 async def relatives(session: AsyncSession, job: Job) -> tuple[list[sa.Row[Any]], list[sa.Row[Any]]]:
     """The jobs that it waits for, and those that wait for it."""
-    linked = sa.select(Job.id, Job.task, Job.status, Predecessor.wanted)
+    linked = sa.select(Job.id, Job.task, Job.status, Predecessor.wanted).limit(MAX_RELATIVES)
     before = linked.join(Predecessor, Predecessor.predecessor_id == Job.id)
-    before = before.where(Predecessor.job_id == job.id).limit(MAX_BEFORE)
     after = linked.join(Predecessor, Predecessor.job_id == Job.id)
-    after = after.where(Predecessor.predecessor_id == job.id).limit(MAX_AFTER)
-    return [*await session.execute(before)], [*await session.execute(after)]
+    found = await session.execute(before.where(Predecessor.job_id == job.id))
+    followers = await session.execute(after.where(Predecessor.predecessor_id == job.id))
+    return [*found], [*followers]

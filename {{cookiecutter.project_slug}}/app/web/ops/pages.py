@@ -1,26 +1,38 @@
-"""The pages, and the way in and out."""
+"""The pages, what their buttons do, and the way in and out.
 
+What a button does is a conditional UPDATE: whoever comes second changes nothing.
+"""
+
+import logging
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from app.errors import NotFound
-from app.jobs.control import find
+from app.database import utc_now
+from app.errors import Conflict, NotFound
+from app.jobs import Job, unit_of_work
+from app.jobs.control import CHANGES, SLICE, find, retry_failed
+from app.jobs.models import OPEN, Schedule
 from app.web.deps import Session
-from app.web.jobs import JobId
-from app.web.ops import actions, guard
+from app.web.jobs import ActionName, JobId, TaskName
+from app.web.ops import guard
 from app.web.ops.board import MAX_COUNT, Board
 from app.web.ops.html import page
 from app.web.ops.listing import Filter, list_jobs, relatives
 
+logger = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)
 public = APIRouter(prefix="/ops")
 guarded = APIRouter(prefix="/ops", dependencies=guard.OperatorOnly)
 
 STATIC = Path(__file__).parent / "static"
+# How long a click on "Retry all" takes at most.
+MAX_RETRY_SECONDS = 5
 
 
 def missing(request: Request, error: NotFound) -> Response:
@@ -52,6 +64,52 @@ async def job(request: Request, session: Session, job_id: JobId) -> Response:
         return missing(request, error)
     before, after = await relatives(session, found)
     return page(request, "job.html", job=found, before=before, after=after)
+
+
+def _answer(request: Request, place: str, did: str, count: int, **about: object) -> Response:
+    """Back to the page, which says what was done. So does the log."""
+    if count:
+        logger.info("operator: %s", did, extra={"count": count, **about})
+        request.app.state.board.forget()
+    else:
+        did = "nothing"
+    return RedirectResponse(guard.link(request, f"/ops{place}?did={did}&n={count}"), 303)
+
+
+@guarded.post("/jobs/{job_id}/{action}")
+async def change_job(request: Request, job_id: JobId, action: ActionName) -> Response:
+    did: str = action
+    try:
+        async with unit_of_work(request.state.database) as uow:
+            count = int(await CHANGES[action](uow.session, job_id))
+    except Conflict:
+        did, count = "blocked", 1
+    return _answer(request, f"/jobs/{job_id}", did, count, job=str(job_id))
+
+
+@guarded.post("/tasks/{task}/retry")
+async def retry_all(request: Request, task: TaskName) -> Response:
+    clicked_at, stop_at = utc_now(), monotonic() + MAX_RETRY_SECONDS
+    retried, found = 0, SLICE
+    while found == SLICE and monotonic() < stop_at:
+        async with unit_of_work(request.state.database) as uow:
+            # What fails again meanwhile is left alone.
+            found = await retry_failed(uow.session, task, SLICE, clicked_at)
+        retried += found
+    did = "retry-some" if found == SLICE else "retry"
+    return _answer(request, "", did, retried, task=task)
+
+
+@guarded.post("/schedules/{task}/run")
+async def run_schedule(request: Request, task: TaskName) -> Response:
+    """The relay enqueues it, unless its last run is still in progress."""
+    now = utc_now()
+    is_running = sa.exists().where(Job.id == Schedule.job_id, OPEN)
+    is_later = (Schedule.task == task) & (Schedule.next_at > now) & ~is_running
+    run_now = sa.update(Schedule).where(is_later).values(next_at=now).returning(Schedule.task)
+    async with unit_of_work(request.state.database) as uow:
+        count = len((await uow.session.scalars(run_now)).all())
+    return _answer(request, "", "run-schedule", count, task=task)
 
 
 @public.get("/login")
@@ -95,6 +153,5 @@ async def static(name: Literal["ops.css", "ops.js", "icon.svg"]) -> Response:
     return FileResponse(STATIC / name, headers={"Cache-Control": "max-age=300"})
 
 
-guarded.include_router(actions.router)
 router.include_router(public)
 router.include_router(guarded)
