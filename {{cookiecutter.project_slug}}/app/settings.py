@@ -169,7 +169,8 @@ class Settings(BaseSettings):
         """One line for each. None of them shows a secret."""
         values = {name: secret.get_secret_value() for name, secret in self.secrets.items()}
         for name, value in values.items():
-            if is_guessable(value):
+            is_short = len(value) < MIN_SECRET_LENGTH or len(set(value)) < MIN_SECRET_LENGTH / 3
+            if is_short or PLACEHOLDER.search(value):
                 yield f"{name} must have {MIN_SECRET_LENGTH} random characters or more"
         if len(set(values.values())) < len(values):
             yield f"{', '.join(values)} must differ"
@@ -190,11 +191,6 @@ def _check_url_parameters(query: str) -> None:
             raise ValueError(f"{name} must be a number of seconds")
         if name in URL_FILES and value != "system" and not Path(value).is_file():
             raise ValueError(f"{name} must be a file: {value} is none")
-
-
-def is_guessable(secret: str) -> bool:
-    is_short = len(secret) < MIN_SECRET_LENGTH or len(set(secret)) < MIN_SECRET_LENGTH / 3
-    return is_short or PLACEHOLDER.search(secret) is not None
 
 
 def read(kind: type[Kind]) -> Kind:

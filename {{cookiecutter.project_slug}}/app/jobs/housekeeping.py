@@ -7,7 +7,8 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, case, delete, select
 
 from app.database import utc_now
-from app.jobs import Job, Status, UnitOfWork, task
+from app.jobs import Job, UnitOfWork, task
+from app.jobs.control import MAY_BE_RETRIED
 from app.jobs.models import Predecessor
 from app.settings import get_settings
 
@@ -32,7 +33,6 @@ async def prune_jobs(uow: UnitOfWork) -> None:
 def _is_old() -> ColumnElement[bool]:
     succeeded_by = utc_now() - timedelta(days=get_settings().jobs_retention_days)
     failed_by = utc_now() - timedelta(days=get_settings().jobs_failed_retention_days)
-    may_be_retried = Job.status.in_([Status.FAILED, Status.CANCELLED])
-    end_of_retention = case((may_be_retried, failed_by), else_=succeeded_by)
+    end_of_retention = case((MAY_BE_RETRIED, failed_by), else_=succeeded_by)
     # The first condition is the one that an index supports.
     return (Job.finished_at < max(succeeded_by, failed_by)) & (Job.finished_at < end_of_retention)

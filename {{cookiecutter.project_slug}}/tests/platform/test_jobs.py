@@ -69,10 +69,6 @@ async def test_an_unknown_job_is_not_found(client: httpx.AsyncClient) -> None:
     assert is_problem(await client.get(f"/jobs/{uuid.uuid4()}"), 404)
 
 
-async def test_the_retry_of_an_unknown_job_is_not_found(client: httpx.AsyncClient) -> None:
-    assert is_problem(await client.post(f"/jobs/{uuid.uuid4()}/retry"), 404)
-
-
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING, Status.SUCCEEDED])
 async def test_only_a_failed_job_can_be_retried(
     client: httpx.AsyncClient, database: Database, status: Status
