@@ -22,8 +22,6 @@ from app.settings import get_settings
 CONNECT_SECONDS = 5
 # How long a request or a job waits for a connection or, on SQLite, for the write lock.
 WAIT_SECONDS = 10
-# The driver itself begins no transactions.
-SQLITE_OPTIONS = {"timeout": WAIT_SECONDS, "isolation_level": None}
 # A connection used a moment ago needs no ping: the first error on one replaces all of them.
 TRUSTED_SECONDS = 1
 USED_AT = "used at"
@@ -147,12 +145,13 @@ def _postgresql_options(url: str, statement_seconds: float | None) -> dict[str, 
 
 def _create_sqlite(url: str, pool_size: int, **options: object) -> AsyncEngine:
     url = "sqlite+aiosqlite" + url[url.index("://") :]
-    engine = _create(url, pool_size, connect_args=SQLITE_OPTIONS, **options)
+    engine = _create(url, pool_size, connect_args={"timeout": WAIT_SECONDS}, **options)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
+    connection.isolation_level = None
     cursor = connection.cursor()
     # It fails at once while another process does the same to a new file, which then has the mode.
     with suppress(sqlite3.OperationalError):
