@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, selectinload
 
-from app.database import FromNow
+from app.database import FromNow, utc_now
 from app.errors import Conflict, NotFound
-from app.jobs.models import IS_QUEUED, NOT_SUCCEEDED, OPEN, Job, Status
+from app.jobs.models import IS_QUEUED, NOT_SUCCEEDED, OPEN, Job, Schedule, Status
 from app.jobs.task import registry
 
 NOW = sa.literal(timedelta(0), FromNow)
@@ -92,6 +92,15 @@ async def retry_failed(
     failed = sa.select(Job.id).where(Job.status == Status.FAILED, Job.task == task, may_open)
     oldest = failed.order_by(Job.created_at).limit(limit).with_for_update(skip_locked=True)
     return await _retry(session, Job.id.in_(sa.select(oldest.cte("oldest").c.id)))
+
+
+async def run_schedule(session: AsyncSession, task: str) -> int:
+    """Make a schedule due, unless its last run is still in progress. Returns 1 or 0."""
+    now = utc_now()
+    is_running = sa.exists().where(Job.id == Schedule.job_id, OPEN)
+    is_later = (Schedule.task == task) & (Schedule.next_at > now) & ~is_running
+    change = sa.update(Schedule).where(is_later).values(next_at=now).returning(Schedule.task)
+    return len((await session.scalars(change)).all())
 
 
 async def _retry(session: AsyncSession, condition: sa.ColumnElement[bool]) -> int:

@@ -9,15 +9,13 @@ from time import monotonic
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from app.database import utc_now
 from app.errors import Conflict, NotFound
-from app.jobs import Job, unit_of_work
-from app.jobs.control import CHANGES, SLICE, find, retry_failed
-from app.jobs.models import OPEN, Schedule
+from app.jobs import unit_of_work
+from app.jobs.control import CHANGES, SLICE, find, retry_failed, run_schedule
 from app.web.deps import Session
 from app.web.jobs import ActionName, JobId, TaskName
 from app.web.ops import guard
@@ -101,14 +99,9 @@ async def retry_all(request: Request, task: TaskName) -> Response:
 
 
 @guarded.post("/schedules/{task}/run")
-async def run_schedule(request: Request, task: TaskName) -> Response:
-    """The relay enqueues it, unless its last run is still in progress."""
-    now = utc_now()
-    is_running = sa.exists().where(Job.id == Schedule.job_id, OPEN)
-    is_later = (Schedule.task == task) & (Schedule.next_at > now) & ~is_running
-    run_now = sa.update(Schedule).where(is_later).values(next_at=now).returning(Schedule.task)
+async def start_schedule(request: Request, task: TaskName) -> Response:
     async with unit_of_work(request.state.database) as uow:
-        count = len((await uow.session.scalars(run_now)).all())
+        count = await run_schedule(uow.session, task)
     return _answer(request, "", "run-schedule", count, task=task)
 
 
