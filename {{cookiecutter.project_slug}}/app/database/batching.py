@@ -1,17 +1,15 @@
-"""Batches of writes: one commit costs as much for many rows as for one."""
+"""Batches: one commit, or one answer of a broker, costs as much for many items as for one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Returns a result for each item. Each of its statements is a transaction of its own.
-Change = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
+# Returns a result for each item.
+Write = Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
 
 # Others wait for the rows that a batch has locked.
 MAX_BATCH = 20
@@ -20,9 +18,8 @@ MAX_BATCH = 20
 class Batches(Generic[Item, Result]):
     """A batch takes the items that arrived while the last one was written: nobody waits for it."""
 
-    def __init__(self, engine: AsyncEngine, change: Change[Item, Result]) -> None:
-        self._engine = engine
-        self._change = change
+    def __init__(self, write: Write[Item, Result]) -> None:
+        self._write = write
         self._waiting: dict[asyncio.Future[Result], Item] = {}
         self._writing: asyncio.Task[None] | None = None
 
@@ -42,13 +39,12 @@ class Batches(Generic[Item, Result]):
             asked = list(self._waiting.items())[:MAX_BATCH]
             for written, _ in asked:
                 del self._waiting[written]
-            await self._write(asked)
+            await self._write_batch(asked)
 
-    async def _write(self, asked: Sequence[tuple[asyncio.Future[Result], Item]]) -> None:
+    async def _write_batch(self, asked: Sequence[tuple[asyncio.Future[Result], Item]]) -> None:
         results: Sequence[Result | Exception]
         try:
-            async with self._engine.connect() as connection:
-                results = await self._change(connection, [item for _, item in asked])
+            results = await self._write([item for _, item in asked])
         except Exception as error:
             results = [error for _ in asked]
         for (written, _), result in zip(asked, results, strict=True):

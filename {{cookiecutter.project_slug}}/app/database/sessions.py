@@ -2,17 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, Engine, GenerativeSelect, event, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+)
 from sqlalchemy.orm import Session, SessionTransaction
 
-from app.database.batching import Batches, Change, Item, Result
+from app.database.batching import Batches, Item, Result
 from app.database.clock import Reading
 from app.database.engines import (
     DatabaseRefused,
@@ -27,6 +33,9 @@ from app.settings import get_settings
 from app.telemetry.tracing import exported
 
 logger = logging.getLogger(__name__)
+
+# Returns a result for each item. Each of its statements is a transaction of its own.
+Change = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
 
 # More than the tasks of a process. Each may keep a connection while it computes.
 TASK_READERS = 40
@@ -113,7 +122,7 @@ class Database:
         """Write in a batch with others, or alone. Retry while the database is unavailable."""
         batches: Batches[Item, Result] | None = None if is_alone else self._batches.get(change)
         if batches is None:
-            batches = Batches(self._autocommit, change)
+            batches = Batches(partial(self._write, change))
             if not is_alone:
                 self._batches[change] = batches
         retry_until = monotonic() + patience.total_seconds()
@@ -124,6 +133,12 @@ class Database:
                 if monotonic() > retry_until:
                     raise
             await asyncio.sleep(1)
+
+    async def _write(
+        self, change: Change[Item, Result], items: Sequence[Item]
+    ) -> Sequence[Result | Exception]:
+        async with self._autocommit.connect() as connection:
+            return await change(connection, items)
 
 
 @asynccontextmanager

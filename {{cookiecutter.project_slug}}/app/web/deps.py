@@ -11,12 +11,10 @@ from starlette.requests import HTTPConnection
 
 from app.database import Paging
 from app.jobs import UnitOfWork, unit_of_work
-from app.settings import get_settings
 
 
 async def get_uow(request: Request, background: BackgroundTasks) -> AsyncIterator[UnitOfWork]:
-    lease = get_settings().jobs_lease
-    async with unit_of_work(request.state.database, lease) as uow:
+    async with unit_of_work(request.state.database, request.state.relay.lease) as uow:
         yield uow
     if uow.leased:
         background.add_task(request.state.relay.dispatch, uow.leased)

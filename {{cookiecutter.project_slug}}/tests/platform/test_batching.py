@@ -43,7 +43,11 @@ def entries() -> Entries:
 
 @pytest.fixture
 def batches(database: Database, entries: Entries) -> Batches[str, str]:
-    return Batches(autocommit(database.engine), entries)
+    async def write(events: Sequence[str]) -> Sequence[str | Exception]:
+        async with autocommit(database.engine).connect() as connection:
+            return await entries(connection, events)
+
+    return Batches(write)
 
 
 async def written(database: Database) -> set[str]:

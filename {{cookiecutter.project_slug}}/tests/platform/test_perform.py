@@ -15,7 +15,8 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import InvalidRequestError
 
 from app.database import Database, open_database
-from app.database.batching import Change, Item, Result
+from app.database.batching import Item, Result
+from app.database.sessions import Change
 from app.jobs import Job, Status, Task, UnitOfWork, current_job_id, task, unit_of_work
 from app.jobs.runtime import call, perform
 from app.settings import get_settings

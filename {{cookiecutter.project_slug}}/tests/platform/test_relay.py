@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -9,7 +11,7 @@ import pytest
 
 from app.database import Database, utc_now
 from app.database.engines import DatabaseUnavailable
-from app.jobs import Job, Status
+from app.jobs import Job, Status, unit_of_work
 from app.jobs.runtime import relay as relay_module
 from app.jobs.runtime.relay import BATCH, Relay, in_batches
 from app.users.tasks import write_audit_log
@@ -171,6 +173,47 @@ async def test_a_broker_that_is_up_again_gets_the_waiting_jobs(
     assert engine.sent[-1] == later.id
 
 
+class ImpatientEngine(FakeEngine):
+    """Its broker answers in time. At first, the event loop is too busy to notice."""
+
+    async def send(self, jobs: Sequence[Job]) -> None:
+        answer = asyncio.get_running_loop().create_future()
+        async with asyncio.timeout(0.3):
+            if not self.refused:
+                self.refused = [job.id for job in jobs]
+                time.sleep(0.6)  # noqa: ASYNC251 - it blocks the event loop
+            answer.get_loop().call_soon(answer.set_result, None)
+            await answer
+        await super().send(jobs)
+
+
+async def test_a_broker_is_not_taken_for_down_because_the_event_loop_is_late(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = ImpatientEngine()
+    relay = Relay(database, engine)
+    job = await add_job(database, lease_until=ago(-10))
+    await relay.dispatch([job])
+    assert engine.refused == engine.sent == [job.id]
+    assert relay.lease is not None
+    assert caplog.messages == []
+
+
+async def test_jobs_are_not_leased_for_requests_while_the_broker_is_down(
+    database: Database, relay: Relay, engine: FakeEngine
+) -> None:
+    assert relay.lease is not None
+    engine.is_down = True
+    await relay.dispatch([await add_job(database, lease_until=ago(-10))])
+    async with unit_of_work(database, relay.lease) as uow:
+        uow.enqueue(write_audit_log, "user_registered", "ada")
+    assert uow.leased == []
+    engine.is_down = False
+    await relay.relay()
+    assert relay.lease is not None
+    assert uow.jobs[0].id in engine.sent
+
+
 class AskedEngine(FakeEngine):
     times_asked = 0
 
@@ -235,9 +278,11 @@ class SlowEngine(FakeEngine):
         super().__init__()
         self.may_go_on = asyncio.Event()
         self.under_way = 0
+        self.batches: list[list[uuid.UUID]] = []
 
     async def send(self, jobs: Sequence[Job]) -> None:
         self.under_way += 1
+        self.batches.append([job.id for job in jobs])
         await self.may_go_on.wait()
         await super().send(jobs)
         self.under_way -= 1
@@ -258,6 +303,24 @@ async def test_a_job_stays_leased_while_it_is_sent(database: Database, environ: 
     engine.may_go_on.set()
     await sending
     assert engine.sent == [job.id]
+
+
+async def test_jobs_that_several_requests_dispatch_during_a_sending_are_sent_together(
+    database: Database,
+) -> None:
+    engine = SlowEngine()
+    relay = Relay(database, engine)
+    jobs = [await add_job(database, lease_until=ago(-10)) for _ in range(5)]
+    sending = [asyncio.create_task(relay.dispatch([job])) for job in jobs[:1]]
+
+    async def is_under_way() -> bool:
+        return engine.under_way == 1
+
+    await eventually(is_under_way)
+    sending += [asyncio.create_task(relay.dispatch(group)) for group in (jobs[1:3], jobs[3:])]
+    engine.may_go_on.set()
+    await asyncio.gather(*sending)
+    assert engine.batches == [[jobs[0].id], [job.id for job in jobs[1:]]]
 
 
 async def test_a_relay_leases_one_batch_at_a_time(database: Database, environ: Environ) -> None:

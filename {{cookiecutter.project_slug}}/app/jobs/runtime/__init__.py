@@ -2,6 +2,7 @@
 
 - `ledger.py`: the transitions of a job. `due.py`: which jobs are due. `leases.py`: leases.
 - `relay.py`: sends jobs to the engine, those of a request at once and all others when due.
+- `patience.py`: tells a silent broker from a late event loop.
 - `timetable.py`: enqueues what has a schedule.
 - `perform.py`: runs one job. `call.py`: limits its task. `retries.py`: when it is tried again.
 - `threads.py`: threads for tasks that block.

@@ -5,14 +5,19 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from itertools import chain
 from time import monotonic
 from typing import Protocol
 
 from sqlalchemy import ColumnElement, select
 
 from app.database import Database, DatabaseUnavailable
+from app.database.batching import Batches
 from app.jobs.models import Job, Status
 from app.jobs.runtime import due, leases
+from app.jobs.runtime.patience import ask_patiently
 from app.jobs.runtime.timetable import Timetable
 from app.jobs.task import DEFAULT_QUEUE
 from app.settings import get_settings
@@ -48,7 +53,11 @@ class Relay:
         self._database = database
         self._engine = engine
         self._timetable = Timetable(database)
+        self._batches = defaultdict[str, Batches[Sequence[Job], None]](
+            lambda: Batches(self._dispatch_together)
+        )
         self._is_broker_unavailable = False
+        self._is_queue_full = False
         self._is_database_unavailable = False
         self._failing: set[object] = set()
         self._lease_seconds = get_settings().jobs_lease_seconds
@@ -63,25 +72,39 @@ class Relay:
             running.cancel()
             await asyncio.wait([running])
 
+    @property
+    def lease(self) -> timedelta | None:
+        """For the jobs of a request. None while they cannot be sent at once: a relay finds them."""
+        is_refused = self._is_broker_unavailable or self._is_queue_full
+        return None if is_refused else timedelta(seconds=self._lease_seconds)
+
     async def dispatch(self, jobs: Sequence[Job]) -> None:
-        """Send leased jobs in their order. What cannot be sent now, a relay sends later."""
+        """Send leased jobs in their order. What cannot be sent now, a relay sends later.
+
+        What other requests dispatch in the meantime is sent together.
+        """
         by_queue = defaultdict[str, list[Job]](list)
         for job in jobs:
             by_queue[job.queue].append(job)
-        await asyncio.gather(*map(self._dispatch, by_queue.values()))
+        async with leases.keep_leased(self._database, jobs):
+            await asyncio.gather(*(self._batches[name].join(by_queue[name]) for name in by_queue))
+
+    async def _dispatch_together(self, groups: Sequence[Sequence[Job]]) -> list[None]:
+        await self._dispatch([*chain.from_iterable(groups)])
+        return [None for _ in groups]
 
     async def _dispatch(self, jobs: Sequence[Job]) -> bool:
-        async with leases.keep_leased(self._database, jobs):
-            if not (is_sent := await self._send(jobs)):
-                await leases.release(self._database, jobs)
+        if not (is_sent := await self._send(jobs)):
+            await leases.release(self._database, jobs)
         return is_sent
 
     async def relay(self) -> None:
         """Send what is due and not leased."""
         if self._is_broker_unavailable:
-            await self._engine.waiting(DEFAULT_QUEUE)
+            await ask_patiently(partial(self._engine.waiting, DEFAULT_QUEUE))
             self._is_broker_unavailable = False
             logger.info("jobs can be sent again")
+        self._is_queue_full = False
         await self._send_due()
         if monotonic() >= self._look_for_lost_at:
             self._look_for_lost_at = monotonic() + self._lease_seconds
@@ -130,7 +153,7 @@ class Relay:
 
     async def _send_lost(self, queue: str) -> None:
         # In this order, a job that is claimed meanwhile does not count as lost.
-        waiting = await self._engine.waiting(queue)
+        waiting = await ask_patiently(partial(self._engine.waiting, queue))
         async with self._database.read() as session:
             lost = await due.count_sent(session, queue) - waiting
         which = due.PERHAPS_LOST & (Job.queue == queue)
@@ -147,16 +170,17 @@ class Relay:
             if job.status is not Status.QUEUED:
                 logger.error("job %s: %s", job.status, job.error, extra={"job_id": str(job.id)})
         to_send = [job for job in taken if job.status is Status.QUEUED]
-        is_sent = not to_send or await self._dispatch(to_send)
+        async with leases.keep_leased(self._database, to_send):
+            is_sent = not to_send or await self._dispatch(to_send)
         return len(taken) if is_sent else 0
 
     async def _send(self, jobs: Sequence[Job]) -> bool:
         if not self._is_broker_unavailable:
             try:
-                await self._engine.send(jobs)
+                await ask_patiently(partial(self._engine.send, jobs))
                 return True
             except QueueFull:
-                return False
+                self._is_queue_full = True
             except Exception as error:
                 logger.warning("jobs could not be sent, and will be sent later: %r", error)
                 self._is_broker_unavailable = True
