@@ -84,7 +84,8 @@ class Database:
             close_resets_only=False,
         )
         # Each statement is a transaction of its own.
-        self.read = async_sessionmaker(autocommit(reading_engine), expire_on_commit=False)
+        self.reading_engine = autocommit(reading_engine)
+        self.read = async_sessionmaker(self.reading_engine, expire_on_commit=False)
         # PostgreSQL streams rows within a transaction only.
         self.stream = async_sessionmaker(reading_engine, expire_on_commit=False)
         # Health checks do not wait for the connections of requests.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from app.database import Database, utc_now
 from app.database.engines import DatabaseUnavailable
@@ -357,6 +358,30 @@ async def test_a_relay_that_is_woken_does_not_wait_for_its_interval(
         jobs += [await add_job(database)]
         database.has_due_jobs.set()
         await eventually(is_sent)
+
+
+async def test_an_idle_relay_executes_one_statement_per_round(
+    database: Database, engine: FakeEngine, environ: Environ
+) -> None:
+    environ(JOBS_RELAY_SECONDS="0.02", JOBS_LEASE_SECONDS="3600")
+    executed: list[str] = []
+
+    def note(*about: object) -> None:
+        executed.append(str(about[2]))
+
+    async def are_there_many() -> bool:
+        return len(executed) > 20
+
+    engines = [each.sync_engine for each in (database.engine, database.reading_engine)]
+    for each in engines:
+        event.listen(each, "before_cursor_execute", note)
+    try:
+        async with Relay(database, engine).running():
+            await eventually(are_there_many)
+    finally:
+        for each in engines:
+            event.remove(each, "before_cursor_execute", note)
+    assert len({*executed[-10:]}) == 1
 
 
 async def test_a_relay_that_stops_does_not_wait_for_the_engine(database: Database) -> None:

@@ -3,13 +3,14 @@
 import logging
 from contextlib import suppress
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
 from app.database import utc_now as now
 from app.jobs.models import Job, Schedule
+from app.jobs.runtime.due import NOW
 from app.jobs.schedule import Rule, next_after
 from app.jobs.task import registry
 
@@ -22,6 +23,8 @@ class Timetable:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._rules = {name: task.rule for name, task in registry.items() if task.rule}
+        self._is_own = Schedule.task.in_(self._rules)
+        self.has_due = select(Schedule.task).where(self._is_own, Schedule.next_at <= NOW)
         self._is_entered = False
 
     async def enqueue_due(self) -> None:
@@ -31,13 +34,11 @@ class Timetable:
                 for name, rule in self._rules.items():
                     await _enter(session, name, rule)
             self._is_entered = True
-        is_own = Schedule.task.in_(self._rules)
         async with self._database.read() as session:
-            first = await session.scalar(select(func.min(Schedule.next_at)).where(is_own))
-        if first is None or first > now():
-            return
+            if not await session.scalar(self.has_due):
+                return
         async with self._database.begin_write() as session:
-            due = select(Schedule).where(is_own, Schedule.next_at <= now())
+            due = select(Schedule).where(self._is_own, Schedule.next_at <= NOW)
             for schedule in await session.scalars(due.with_for_update(skip_locked=True)):
                 await _enqueue(session, schedule, self._rules[schedule.task])
 
