@@ -10,6 +10,7 @@ import pytest
 
 from app.jobs.runtime import threads
 from app.jobs.runtime.threads import run_in_thread
+from app.telemetry.log import bound, request_id
 from tests.support.processes import PROJECT
 
 HANG_AND_END = """
@@ -55,6 +56,19 @@ async def test_abandoned_threads_do_not_count_towards_the_limit() -> None:
     async with asyncio.timeout(10):
         await run_in_thread(may_end.set)
     assert may_end.is_set()
+
+
+async def test_a_thread_is_used_again() -> None:
+    first = await run_in_thread(threading.get_ident)
+    with pytest.raises(ZeroDivisionError):
+        await run_in_thread(lambda: 1 / 0)
+    assert await run_in_thread(threading.get_ident) == first
+
+
+async def test_a_call_has_the_context_of_its_task_and_leaves_none() -> None:
+    with bound(request_id, "the-request"):
+        assert await run_in_thread(request_id.get) == "the-request"
+    assert await run_in_thread(request_id.get) is None
 
 
 async def test_a_stop_iteration_is_an_ordinary_failure() -> None:
