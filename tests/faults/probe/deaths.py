@@ -5,11 +5,12 @@ import signal
 from collections.abc import Sequence
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from app.jobs import Job
+from app.jobs import Job, UnitOfWork
 from app.jobs.runtime.relay import Relay
 
 
@@ -28,10 +29,16 @@ def pass_by(place: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@event.listens_for(Session, "after_flush")
-def remember_jobs(session: Session, _: object) -> None:
-    if any(isinstance(row, Job) for row in session.new):
-        session.info["has_jobs"] = True
+enqueue = UnitOfWork.enqueue
+
+
+@wraps(enqueue)
+def enqueue_and_remember(uow: UnitOfWork, *args: Any, **kwargs: Any) -> Job:
+    uow.session.sync_session.info["has_jobs"] = True
+    return enqueue(uow, *args, **kwargs)
+
+
+UnitOfWork.enqueue = enqueue_and_remember  # type: ignore[method-assign] # all jobs of requests
 
 
 @event.listens_for(Session, "after_commit")

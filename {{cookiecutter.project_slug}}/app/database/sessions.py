@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -9,7 +10,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Engine, GenerativeSelect, event, func, select
+from sqlalchemy import Connection, Engine, GenerativeSelect, event, func, insert, select
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import Session, SessionTransaction
 
+from app.database.base import Base
 from app.database.batching import Batches, Item, Result
 from app.database.clock import Reading
 from app.database.engines import (
@@ -50,6 +52,7 @@ class WritingSession(Session):
         super().__init__(**options)
         self._reader = reader
         self._writes = False
+        self._rows = defaultdict[type[Base], list[Base]](list)
         self.locked_at: float | None = None
 
     def get_bind(self, *args: Any, **options: Any) -> Engine | Connection:  # noqa: ANN401 - SQLAlchemy's
@@ -57,6 +60,18 @@ class WritingSession(Session):
         if not isinstance(asked, GenerativeSelect) or asked._for_update_arg is not None:
             self._writes = True
         return super().get_bind(*args, **options) if self._writes else self._reader
+
+    def insert(self, row: Base) -> None:
+        """Like `add`, but cheaper, because the session does not keep track of the row."""
+        self._rows[type(row)].append(row)
+
+    def flush(self, objects: Sequence[object] | None = None) -> None:
+        while self._rows:
+            model, rows = self._rows.popitem()
+            names = model.__table__.columns.keys()
+            values = [{name: vars(row)[name] for name in names} for row in rows]
+            self.connection().execute(insert(model), values)
+        super().flush(objects)
 
     def close(self) -> None:
         super().close()
@@ -68,6 +83,11 @@ class WritingSession(Session):
 def _note_lock(session: WritingSession, _: SessionTransaction, connection: Connection) -> None:
     if connection.engine is not session._reader:
         session.locked_at = monotonic()
+
+
+@event.listens_for(WritingSession, "after_soft_rollback")
+def _drop_rows(session: WritingSession, _: SessionTransaction) -> None:
+    session._rows.clear()
 
 
 class Database:

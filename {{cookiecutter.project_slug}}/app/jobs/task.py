@@ -89,7 +89,7 @@ class Task(Generic[Arguments, Parameters, Result]):
         created_at = utc_now()
         wanted = dict.fromkeys([job.id for job in self.after], Status.SUCCEEDED)
         wanted |= dict.fromkeys([job.id for job in self.after_failure], Status.FAILED)
-        return Job(
+        job = Job.of(
             id=new_id(),
             task=self.name,
             queue=self.queue,
@@ -100,15 +100,14 @@ class Task(Generic[Arguments, Parameters, Result]):
             run_at=(self.at or created_at) + self.delay,
             is_follower=bool(wanted),
             cancel_requested=False,
-            predecessors=[
-                Predecessor(predecessor_id=job_id, wanted=status)
-                for job_id, status in wanted.items()
-            ],
             failures=[],
             request_id=request_id.get(),
             traceparent=traceparent(),
             created_at=created_at,
         )
+        if wanted:
+            job.predecessors = [Predecessor(predecessor_id=it, wanted=wanted[it]) for it in wanted]
+        return job
 
     def unpack(self, job: Job) -> dict[str, Any]:
         """The arguments of the call. Raises a TypeError or a ValueError if they do not fit."""

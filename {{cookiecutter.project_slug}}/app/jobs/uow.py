@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
+from app.database.sessions import WritingSession
 from app.jobs import control
 from app.jobs.models import OPEN, Job
 from app.jobs.task import Arguments, Task
@@ -24,6 +25,7 @@ class UnitOfWork:
 
     def __init__(self, session: AsyncSession, lease: timedelta | None = None) -> None:
         self.session = session
+        self._rows = cast(WritingSession, session.sync_session)
         self.jobs: list[Job] = []
         self._lease = lease
 
@@ -33,7 +35,8 @@ class UnitOfWork:
         job = task.job(*args, **kwargs)
         if self._lease and task.is_immediate:
             job.lease_until = job.created_at + self._lease
-        self.session.add(job)
+        # What it follows are rows of another table, which only a session relates to it.
+        (self.session.add if job.is_follower else self._rows.insert)(job)
         self.jobs.append(job)
         return job
 
@@ -52,6 +55,7 @@ class UnitOfWork:
                 async with self.session.begin_nested():
                     job = self.enqueue(task, *args, **kwargs)
                     job.key = key
+                    await self.session.flush()
                 return job
             except IntegrityError:
                 self.jobs.pop()
@@ -86,3 +90,5 @@ async def unit_of_work(
     await database.read_clock()
     async with database.write.begin() as session:
         yield UnitOfWork(session, lease)
+        # A commit alone flushes only rows that the session keeps track of.
+        await session.flush()

@@ -167,6 +167,34 @@ async def test_progress_is_shown_while_the_task_runs(
     assert (found.status, found.progress) == (Status.SUCCEEDED, 100)
 
 
+# Jobs follow the transaction
+
+
+async def test_a_query_of_the_transaction_finds_its_jobs(database: Database) -> None:
+    @task()
+    def remind() -> None: ...
+
+    async with unit_of_work(database) as uow:
+        job = uow.enqueue(remind)
+        found = await uow.session.scalars(select(Job.id))
+        assert found.all() == [job.id]
+        assert await uow.cancel(job.id)
+    assert (await reread(database, job)).status is Status.CANCELLED
+
+
+async def test_a_rolled_back_savepoint_drops_only_its_own_jobs(database: Database) -> None:
+    @task()
+    def remind() -> None: ...
+
+    async with unit_of_work(database) as uow:
+        before = uow.enqueue(remind)
+        savepoint = await uow.session.begin_nested()
+        uow.enqueue(remind)
+        await savepoint.rollback()
+        later = uow.enqueue(remind)
+    assert {job.id for job in await rows(database, Job)} == {before.id, later.id}
+
+
 # Unique jobs
 
 

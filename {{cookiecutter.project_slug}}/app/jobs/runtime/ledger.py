@@ -113,7 +113,7 @@ async def _claim(
     connection: AsyncConnection, how: ReturningUpdate[Any], jobs: Sequence[uuid.UUID]
 ) -> list[Job | None]:
     found = await connection.execute(how, {"jobs": jobs})
-    claimed = {row.id: Job(**row._mapping) for row in found}
+    claimed = {row.id: Job.of(**row._mapping) for row in found}
     # The first of several deliveries in one batch gets the job.
     return [claimed.pop(job, None) for job in jobs]
 
