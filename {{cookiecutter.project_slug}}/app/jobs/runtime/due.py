@@ -46,10 +46,6 @@ TO_SEND = (IS_QUEUED & ~IS_LEASED & (MAY_START | IS_TO_CANCEL)) | IS_ORPHANED
 PERHAPS_LOST = IS_QUEUED & (Job.lease_until <= NOW)
 
 
-async def is_any(session: AsyncSession, condition: sa.ColumnElement[bool]) -> bool:
-    return await session.scalar(sa.select(Job.id).where(condition).limit(1)) is not None
-
-
 async def queues_of(session: AsyncSession, condition: sa.ColumnElement[bool]) -> Sequence[str]:
     return (await session.scalars(sa.select(Job.queue).where(condition).distinct())).all()
 

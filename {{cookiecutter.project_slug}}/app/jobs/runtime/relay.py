@@ -57,8 +57,8 @@ class Relay:
         self._timetable = Timetable(database)
         is_due = select(Job.id).where(due.TO_SEND).exists()
         self._look = select(or_(is_due, self._timetable.has_due.exists()))
-        self._batches = defaultdict[str, Batches[Sequence[Job], None]](
-            lambda: Batches(self._dispatch_together)
+        self._batches = defaultdict[str, Batches[Sequence[Job], bool]](
+            lambda: Batches(self._dispatch)
         )
         self._is_broker_unavailable = False
         self._is_queue_full = False
@@ -93,14 +93,11 @@ class Relay:
         async with leases.keep_leased(self._database, jobs):
             await asyncio.gather(*(self._batches[name].join(by_queue[name]) for name in by_queue))
 
-    async def _dispatch_together(self, groups: Sequence[Sequence[Job]]) -> list[None]:
-        await self._dispatch([*chain.from_iterable(groups)])
-        return [None for _ in groups]
-
-    async def _dispatch(self, jobs: Sequence[Job]) -> bool:
+    async def _dispatch(self, groups: Sequence[Sequence[Job]]) -> list[bool]:
+        jobs = [*chain.from_iterable(groups)]
         if not (is_sent := await self._send(jobs)):
             await leases.release(self._database, jobs)
-        return is_sent
+        return [is_sent] * len(groups)
 
     async def relay(self) -> None:
         """Send what is due and not leased."""
@@ -162,7 +159,7 @@ class Relay:
         async with self._database.read() as session:
             queues = await due.queues_of(session, due.TO_SEND)
         for queue in queues:
-            while await self._send_some(due.TO_SEND & (Job.queue == queue), BATCH):
+            while await self._send_some(due.TO_SEND & (Job.queue == queue), BATCH) == BATCH:
                 pass
 
     async def _send_lost(self, queue: str) -> None:
@@ -175,9 +172,8 @@ class Relay:
             lost -= sent
 
     async def _send_some(self, which: ColumnElement[bool], limit: int) -> int:
-        async with self._database.read() as session:
-            if self._is_broker_unavailable or not await due.is_any(session, which):
-                return 0
+        if self._is_broker_unavailable:
+            return 0
         async with self._database.begin_write() as session:
             taken = await due.take(session, which, min(limit, BATCH))
         for job in taken:
@@ -185,7 +181,7 @@ class Relay:
                 logger.error("job %s: %s", job.status, job.error, extra={"job_id": str(job.id)})
         to_send = [job for job in taken if job.status is Status.QUEUED]
         async with leases.keep_leased(self._database, to_send):
-            is_sent = not to_send or await self._dispatch(to_send)
+            [is_sent] = await self._dispatch([to_send]) if to_send else [True]
         return len(taken) if is_sent else 0
 
     async def _send(self, jobs: Sequence[Job]) -> bool:
