@@ -69,7 +69,8 @@ class PostgreSQL:
         self._holder = subprocess.Popen(
             [UV, "run", "python", "-c", *script],
             cwd=self._project,
-            env=self._environment,
+            # Production does not start without it.
+            env=self._environment | {"DATABASE_URL": self.url},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
