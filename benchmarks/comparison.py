@@ -33,15 +33,16 @@ def percentiles(milliseconds: Sequence[float]) -> Sample:
 
 @dataclass(frozen=True)
 class Goal:
-    """Bounds of the median: of the ratio, or of the service's own value."""
+    """A bound of the median: of the ratio, or with a unit of the service's own value."""
 
+    what: str
     least: float | None = None
     most: float | None = None
-    of: str = "ratio"
+    unit: str = ""
 
     def __str__(self) -> str:
-        bounds = (("≥", self.least), ("≤", self.most))
-        return ", ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+        bound = f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:g}"
+        return f"{bound} {self.unit}".strip()
 
     def is_met_by(self, value: float) -> bool:
         is_enough = self.least is None or value >= self.least
@@ -67,7 +68,7 @@ class Comparison:
     @property
     def judged(self) -> list[float]:
         """The values that the goal is about."""
-        return self.ours if self.goal and self.goal.of == "ours" else self.ratios
+        return self.ours if self.goal and self.goal.unit else self.ratios
 
     @property
     def is_met(self) -> bool | None:
@@ -97,8 +98,24 @@ def compared(
     warm_up: bool = True,
 ) -> Iterator[Comparison]:
     """Measures the service and, if given, its reference. One row for each value of a sample."""
-    found = alternating(rounds, *subjects, warm_up=warm_up)
-    for name, unit in found[0][0]:
-        columns = [[sample[name, unit] for sample in samples] for samples in found]
+    yield from rows(case, against, *alternating(rounds, *subjects, warm_up=warm_up), goal=goal)
+
+
+def rows(
+    case: Sequence[str], against: str, *found: Sequence[Sample], goal: Goal | None = None
+) -> Iterator[Comparison]:
+    """One row for each value that all samples have."""
+    for name, unit in found[-1][0]:
         names = [name] if name else []
-        yield Comparison([*case, *names], unit, against, *columns, goal=None if name else goal)
+        yield row([*case, *names], against, (name, unit), *found, goal=None if name else goal)
+
+
+def row(
+    case: Sequence[str],
+    against: str,
+    key: tuple[str, str],
+    *found: Sequence[Sample],
+    goal: Goal | None = None,
+) -> Comparison:
+    columns = [[sample[key] for sample in samples] for samples in found]
+    return Comparison([*case], key[1], against, *columns, goal=goal)

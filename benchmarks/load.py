@@ -32,8 +32,8 @@ class Load:
         return len(self.milliseconds) / self.took
 
 
-def registrations(count: int) -> list[bytes]:
-    return [request("POST", "/users", new_user()) for _ in range(count)]
+def registrations(count: int, path: str = "/users") -> list[bytes]:
+    return [request("POST", path, new_user()) for _ in range(count)]
 
 
 def new_user() -> dict[str, str]:

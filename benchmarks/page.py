@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.comparison import Comparison, spread
+from benchmarks.comparison import Comparison, Goal, spread
+from benchmarks.figures import FIGURES
 from benchmarks.plot import plot
 
 PROSE = Path(__file__).with_name("performance.md")
@@ -21,8 +22,13 @@ class Section:
     comparisons: list[Comparison]
 
     @property
-    def has_plot(self) -> bool:
-        return any(comparison.is_met is not None for comparison in self.comparisons)
+    def judged(self) -> dict[Goal, list[Comparison]]:
+        """The cases of each goal."""
+        found: dict[Goal, list[Comparison]] = {}
+        for each in self.comparisons:
+            if each.goal and each.judged:
+                found.setdefault(each.goal, []).append(each)
+        return found
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ def write_page(run: Run, folder: Path) -> None:
     plots = folder / "performance"
     plots.mkdir(parents=True, exist_ok=True)
     for section in run.sections:
-        if section.has_plot:
+        if section.judged:
             (plots / f"{section.name}.svg").write_text(plot(section.comparisons), encoding="utf-8")
     (folder / "PERFORMANCE.md").write_text(page(run), encoding="utf-8")
 
@@ -58,29 +64,32 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def goals(sections: list[Section]) -> str:
-    rows = []
-    for section in sections:
-        judged = [row for row in section.comparisons if row.is_met is not None]
-        for goal in dict.fromkeys(row.goal for row in judged):
-            own = [row for row in judged if row.goal == goal]
-            rows.append([f"[{section.title}](#{section.name})", *verdict(own)])
-    return table(("Figure", "Goal", "Met", "Worst case"), rows)
+    head = ("Goal", "Bound", "Met", "Worst case", "Figure")
+    return table(head, [verdict(section, goal) for section in sections for goal in section.judged])
 
 
-def verdict(own: list[Comparison]) -> list[str]:
-    goal = own[0].goal
-    assert goal
+def verdict(section: Section, goal: Goal) -> list[str]:
+    own = section.judged[goal]
     bad = min if goal.least is not None else max
     worst = bad(own, key=lambda comparison: median(comparison.judged))
     met = sum(bool(comparison.is_met) for comparison in own)
     said = "yes" if met == len(own) else f"**in {met} of {len(own)} cases**"
-    bound = f"{goal} s" if goal.of == "ours" else f"{goal} of the reference"
-    return [bound, said, f"{', '.join(worst.case)}: {significant(median(worst.judged))}"]
+    case = f"{', '.join(worst.case)}: {significant(median(worst.judged))}"
+    return [goal.what, str(goal), said, case, f"[{section.title}](#{section.name})"]
+
+
+def missing(run: Run) -> list[str]:
+    """The figures that were not measured, and the goals that were not judged."""
+    measured = {section.name for section in run.sections}
+    judged = {goal for section in run.sections for goal in section.judged}
+    wanted = [goal for figure in FIGURES.values() for goal in figure.GOALS]
+    figures = [name for name in FIGURES if name not in measured]
+    return figures + [goal.what for goal in wanted if goal not in judged]
 
 
 def figure(number: int, section: Section) -> str:
     parts = [f'<a id="{section.name}"></a>', f"## {number}. {section.title}", "", section.text, ""]
-    if section.has_plot:
+    if section.judged:
         parts += [f"![{section.title}](performance/{section.name}.svg)", ""]
     return "\n".join([*parts, table(HEAD, [row(each) for each in section.comparisons]), ""])
 

@@ -20,7 +20,7 @@ def plot(comparisons: Sequence[Comparison]) -> str:
     most = max([1, *goals, *(spread(row.judged).high for row in rows)]) * 1.05
     scale = WIDTH / most
     width, height = LEFT + WIDTH + RIGHT, TOP + ROW * len(rows) + 8
-    unit = "s" if any(row.goal and row.goal.of == "ours" for row in rows) else "of the reference"
+    unit = next((row.goal.unit for row in rows if row.goal and row.goal.unit), "of the reference")
     parts = [text(LEFT, 14, unit, "start")]
     for step in ticks(most):
         x = LEFT + scale * step

@@ -14,7 +14,7 @@ from process import Process, until
 
 from benchmarks.load import call, put_load, request
 from benchmarks.machine import MEASURED, OTHERS, on
-from benchmarks.services import HERE, MeasuredService, wait_for_jobs
+from benchmarks.services import HERE, MeasuredService, concurrency, wait_for_jobs
 
 REQUESTS = 10
 PATIENCE_SECONDS = 60
@@ -107,6 +107,7 @@ class BareSender(Sender):
     def __init__(self, engine: str, beside: MeasuredService) -> None:
         notes = beside.directory / "bare-notes"
         own = {"PROBE_NOTES": str(notes), "PYTHONPATH": str(HERE), "PORT": str(free_port())}
+        own["CONCURRENCY"] = str(concurrency(beside.project))
         # On the same Redis, in another database.
         own["REDIS_URL"] = beside.environment["REDIS_URL"].removesuffix("0") + "1"
         self._command = [UV, "run", "python", "-m", f"bare.{engine}"]

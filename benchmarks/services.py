@@ -1,5 +1,7 @@
 """A rendered service as it runs in production, and the lean app beside it."""
 
+import os
+import re
 import runpy
 import sqlite3
 import subprocess
@@ -129,6 +131,13 @@ def answers(url: str) -> bool:
     with suppress(OSError):
         return call(url, "GET", "/cpu") is not None
     return False
+
+
+def concurrency(project: Path) -> int:
+    """How many jobs a worker runs at a time by default."""
+    example = (project / ".env.example").read_text(encoding="utf-8")
+    [default] = re.findall(r"^# JOBS_CONCURRENCY=(\d*)$", example, re.M)
+    return int(default or os.cpu_count() or 1)
 
 
 def wait_for_jobs(url: str) -> float:

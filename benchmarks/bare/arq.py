@@ -18,6 +18,7 @@ def to_json(message: dict[str, Any]) -> bytes:
 
 # Like the service's worker.
 SETTINGS: dict[str, Any] = {
+    "max_jobs": int(os.environ["CONCURRENCY"]),
     "queue_read_limit": 1000,
     "poll_delay": 0.1,
     "job_serializer": to_json,

@@ -10,7 +10,7 @@ from celery import Celery
 
 app = Celery(broker=os.environ["REDIS_URL"])
 # Like the service's worker.
-app.conf.update(worker_prefetch_multiplier=1, task_ignore_result=True)
+app.conf.update(worker_prefetch_multiplier=1, task_ignore_result=True, task_time_limit=330)
 runner = asyncio.Runner()
 
 
@@ -20,7 +20,8 @@ def wait(sent_at: float, seconds: float) -> None:
 
 
 def work() -> None:
-    app.worker_main(["worker", "--loglevel", "WARNING"])
+    concurrency = f"--concurrency={os.environ['CONCURRENCY']}"
+    app.worker_main(["worker", "--loglevel=WARNING", concurrency])
 
 
 def send(count: int, seconds: float) -> None:

@@ -17,7 +17,9 @@ wait = dramatiq.actor(bare.wait)
 
 
 def work() -> None:
-    worker = dramatiq.Worker(broker, worker_timeout=100)
+    threads = int(os.environ["CONCURRENCY"])
+    worker = dramatiq.Worker(broker, worker_timeout=100, worker_threads=threads)
+    worker.queue_prefetch = threads
     worker.start()
     stop = SimpleQueue[int]()
     signal.signal(signal.SIGTERM, lambda number, _: stop.put(number))

@@ -1,6 +1,7 @@
 """The same two routes, as lean as possible: one file, with the same rows, driver and pool.
 
-POST writes the rows that the service writes, in one transaction. Nobody runs the jobs.
+POST writes the rows that the service writes, in one transaction. Nobody runs the jobs, except with
+`/background` and `/recorded`: these run the tasks of the service as BackgroundTasks.
 """
 
 import os
@@ -8,13 +9,27 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from typing import Any
 
+from anyio import to_thread
 from bare.profiling import router
-from fastapi import FastAPI, HTTPException
+from fastapi import BackgroundTasks, FastAPI, HTTPException
 from pydantic import BaseModel, EmailStr
-from sqlalchemy import JSON, Column, DateTime, MetaData, Table, Text, Uuid, event, make_url, select
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    event,
+    make_url,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 URL = make_url(os.environ["DATABASE_URL"])
@@ -35,7 +50,10 @@ jobs = table(
     Column("arguments", JSON),
     Column("status", Text),
     Column("run_at", DateTime(timezone=True)),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
 )
+audit = table("audit_entries", Column("event", Text), Column("subject", Text))
 
 
 def open_engine(begin: str | None, pool_size: int) -> AsyncEngine:
@@ -66,7 +84,9 @@ else:
     writing = open_engine(None, 15)
     reading = writing.execution_options(isolation_level="AUTOCOMMIT")
 
-INSERT_USER, INSERT_JOBS = users.insert(), jobs.insert()
+INSERT_USER, INSERT_JOBS, INSERT_ENTRY = users.insert(), jobs.insert(), audit.insert()
+CHANGE_JOB = jobs.update().where(jobs.c.id == bindparam("id_"))
+working: set[uuid.UUID] = set()
 
 
 class UserCreate(BaseModel):
@@ -102,12 +122,89 @@ def new_job(task: str, **arguments: str) -> dict[str, Any]:
 @app.post("/users", status_code=201)
 async def register(data: UserCreate) -> UserRead:
     user = new_row(**data.model_dump())
-    audit = new_job("write_audit_log", event="user_registered", subject=data.email)
-    mail = new_job("send_welcome_email", email=data.email, full_name=data.full_name)
     async with writing.begin() as connection:
         await connection.execute(INSERT_USER, user)
-        await connection.execute(INSERT_JOBS, [audit, mail])
+        await connection.execute(INSERT_JOBS, jobs_of(data))
     return UserRead(**user)
+
+
+def jobs_of(data: UserCreate) -> list[dict[str, Any]]:
+    entry = new_job("write_audit_log", event="user_registered", subject=data.email)
+    return [entry, new_job("send_welcome_email", email=data.email, full_name=data.full_name)]
+
+
+@app.post("/users/background", status_code=201)
+async def register_and_work(data: UserCreate, background: BackgroundTasks) -> UserRead:
+    user = new_row(**data.model_dump())
+    async with writing.begin() as connection:
+        await connection.execute(INSERT_USER, user)
+    working.add(user["id"])
+    background.add_task(work, data)
+    background.add_task(ended, user["id"])
+    return UserRead(**user)
+
+
+@app.post("/users/recorded", status_code=201)
+async def register_and_record(data: UserCreate, background: BackgroundTasks) -> UserRead:
+    user, rows = new_row(**data.model_dump()), jobs_of(data)
+    async with writing.begin() as connection:
+        await connection.execute(INSERT_USER, user)
+        await connection.execute(INSERT_JOBS, rows)
+    working.add(user["id"])
+    background.add_task(work_and_record, data, *(row["id"] for row in rows))
+    background.add_task(ended, user["id"])
+    return UserRead(**user)
+
+
+async def work(data: UserCreate) -> None:
+    async with writing.begin() as connection:
+        await connection.execute(INSERT_ENTRY, entry_for(data))
+    await to_thread.run_sync(write_mail, data)
+
+
+async def work_and_record(data: UserCreate, entry: uuid.UUID, mail: uuid.UUID) -> None:
+    async with writing.begin() as connection:
+        await start(connection, entry)
+    async with writing.begin() as connection:
+        await connection.execute(INSERT_ENTRY, entry_for(data))
+        await finish(connection, entry)
+    async with writing.begin() as connection:
+        await start(connection, mail)
+    await to_thread.run_sync(write_mail, data)
+    async with writing.begin() as connection:
+        await finish(connection, mail)
+
+
+async def ended(user: uuid.UUID) -> None:
+    working.remove(user)
+
+
+def entry_for(data: UserCreate) -> dict[str, Any]:
+    return new_row(event="user_registered", subject=data.email)
+
+
+def write_mail(data: UserCreate) -> None:
+    """Nobody sends it, as in the service."""
+    message = EmailMessage()
+    message["To"] = data.email
+    message["Subject"] = f"Welcome, {data.full_name}"
+    message.set_content(f"Hello {data.full_name},\n\nyour account is ready.\n")
+
+
+async def start(connection: AsyncConnection, job: uuid.UUID) -> None:
+    values = {"id_": job, "status": "running", "started_at": datetime.now(UTC)}
+    await connection.execute(CHANGE_JOB, values)
+
+
+async def finish(connection: AsyncConnection, job: uuid.UUID) -> None:
+    values = {"id_": job, "status": "succeeded", "finished_at": datetime.now(UTC)}
+    await connection.execute(CHANGE_JOB, values)
+
+
+@app.get("/open")
+async def count_open() -> int:
+    """Users whose tasks have not ended."""
+    return len(working)
 
 
 @app.get("/users/{user_id}")

@@ -19,7 +19,7 @@ def wait(sent_at: float, seconds: float) -> None:
 
 
 def work() -> None:
-    SimpleWorker([queue], serializer=JSONSerializer).work(logging_level=None)
+    SimpleWorker([queue], serializer=JSONSerializer, worker_ttl=20).work(logging_level=None)
 
 
 def send(count: int, seconds: float) -> None:

@@ -27,6 +27,7 @@ from benchmarks.senders import ServiceSender
 from benchmarks.services import lean_app, running, wait_for_jobs
 
 TITLE = "Where the CPU goes"
+GOALS = ()
 # Packages with a smaller share are added up.
 LEAST_SHARE = 0.04
 FEW = 20

@@ -1,62 +1,133 @@
 """`POST /users` commits a user and its two jobs. `GET /users/{id}` reads a user.
 
-Eight clients call one web process; each sends its next request when the last one is answered. The
-reference is the lean app, `benchmarks/bare/lean.py`: FastAPI with the same driver, pool and
-durability. It writes the same three rows in one transaction, and nobody runs the jobs.
+Eight clients call one web process; each sends its next request when the last one is answered.
+**CPU** is what the web process uses for a request, all its threads included. The references:
+
+- **The lean app**, `benchmarks/bare/lean.py`: FastAPI with the same driver, pool and durability. It
+  writes the same three rows in one transaction, and nobody runs the jobs. Nothing can cost less.
+- **The same without jobs**: a route of the same service that commits a user only. The ratio is what
+  two jobs cost the web process.
+- **8 clients**, for the service with 64 of them. It must not slow down when it is overloaded.
 
 Workers do not run in the meantime; [Jobs](#jobs) says what they cost. On `background`, the web
-process also runs the jobs. **With its jobs** is the rate of users there, including their jobs.
+process also runs the jobs. **With its jobs** is the rate of users there, including their jobs. Its
+references run the same tasks as FastAPI's BackgroundTasks: **BackgroundTasks** stores no jobs and
+loses them if the process ends; **recorded BackgroundTasks** stores them, and commits when each one
+starts and ends.
+
+Each engine runs on one database, in turn, and the first one on each database.
 """
 
+import time
 from collections.abc import Iterator
 from functools import partial
-from itertools import product
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import NO_REFERENCE, Comparison, Goal, Sample, compared, percentiles
-from benchmarks.load import Load, call, new_user, put_load, registrations, request
-from benchmarks.services import lean_app, running, wait_for_jobs
+from benchmarks.comparison import (
+    Comparison,
+    Goal,
+    Sample,
+    alternating,
+    compared,
+    percentiles,
+    row,
+    rows,
+)
+from benchmarks.load import CLIENTS, call, new_user, put_load, registrations, request
+from benchmarks.plan import Plan
+from benchmarks.services import MeasuredService, lean_app, running, wait_for_jobs
 
 TITLE = "Requests"
-GOAL = Goal(least=0.85)
 LEAN = "the lean app"
+POST = Goal("`POST /users` against the lean app", least=0.5)
+GET = Goal("`GET /users/{id}` against the lean app", least=0.65)
+JOBS = Goal("CPU of `POST /users` with two jobs, against the same without", most=1.5)
+WORK = Goal("`POST /users` with its jobs on `background`, against BackgroundTasks", least=0.5)
+CROWD = Goal("`POST /users` for 64 clients, against 8", least=0.95)
+GOALS = (POST, GET, JOBS, WORK, CROWD)
+
+RATE, CPU, DONE = ("", "requests/s"), ("CPU", "ms"), ("with its jobs", "users/s")
+WITHOUT_JOBS = "/probes/users"
+# What the lean app serves, and how it is called on the page.
+BACKGROUND = {"BackgroundTasks": "/users/background", "recorded BackgroundTasks": "/users/recorded"}
+MANY_CLIENTS = 64
+SETTLING_SECONDS = 0.05
 
 
 def measure(bench: Bench) -> Iterator[Comparison]:
-    rounds, count = bench.plan.rounds, bench.plan.requests
-    for engine, database in product(bench.plan.engines, bench.plan.databases):
+    plan = bench.plan
+    for engine, database in plan.some_places:
         bench.say(f"requests: {engine}, {database}")
         project = bench.project(engine, database)
         with running(project, has_workers=False) as service, lean_app(service) as lean:
-            place, ours = [engine, database], service.url
-            runs_jobs = service.runs_jobs_in_web
-            subjects = [partial(posted, ours, count, runs_jobs), partial(posted, lean, count)]
-            yield from compared([*place, "POST /users"], LEAN, rounds, *subjects, goal=GOAL)
-            subjects = [partial(got, url, new_user_path(url), count) for url in (ours, lean)]
-            yield from compared([*place, "GET /users/{id}"], LEAN, rounds, *subjects, goal=GOAL)
-            if runs_jobs:
-                case = [*place, "POST /users, with its jobs"]
-                yield from compared(case, NO_REFERENCE, rounds, partial(worked, ours, count))
+            place = [engine, database]
+            yield from posts(plan, place, service, lean)
+            urls = (service.url, lean)
+            subjects = [partial(got, url, new_user_path(url), plan.requests) for url in urls]
+            case = [*place, "GET /users/{id}"]
+            yield from compared(case, LEAN, plan.rounds, *subjects, goal=GET)
+            yield crowd(plan, place, service)
 
 
-def posted(url: str, count: int, runs_jobs: bool = False) -> Sample:
-    load = put_load([url], registrations(count))
-    if runs_jobs:
-        wait_for_jobs(url)
-    return of_load(load)
+def posts(
+    plan: Plan, place: list[str], service: MeasuredService, lean: str
+) -> Iterator[Comparison]:
+    count, runs_jobs = plan.requests, service.runs_jobs_in_web
+    own, plain, floor, *works = alternating(
+        plan.rounds,
+        partial(posted, service.url, count, runs_jobs=runs_jobs),
+        partial(posted, service.url, count, WITHOUT_JOBS),
+        partial(posted, lean, count),
+        *(
+            partial(posted, lean, count, path, runs_jobs=True)
+            for path in (BACKGROUND.values() if runs_jobs else ())
+        ),
+    )
+    goals = (None, None) if runs_jobs else (POST, JOBS)
+    yield from rows([*place, "POST /users"], LEAN, own, floor, goal=goals[0])
+    case = [*place, "POST /users, CPU with two jobs"]
+    yield row(case, "the same without jobs", CPU, own, plain, goal=goals[1])
+    for against, work in zip(BACKGROUND, works, strict=False):
+        case = [*place, "POST /users, with its jobs"]
+        yield row(case, against, DONE, own, work, goal=WORK)
+
+
+def crowd(plan: Plan, place: list[str], service: MeasuredService) -> Comparison:
+    runs_jobs = service.runs_jobs_in_web
+    subjects = [
+        partial(posted, service.url, plan.crowd, clients=clients, runs_jobs=runs_jobs)
+        for clients in (MANY_CLIENTS, CLIENTS)
+    ]
+    found = alternating(plan.few_rounds, *subjects)
+    case = [*place, f"POST /users, {MANY_CLIENTS} clients"]
+    return row(case, f"{CLIENTS} clients", DONE if runs_jobs else RATE, *found, goal=CROWD)
+
+
+def posted(
+    url: str, count: int, path: str = "/users", *, clients: int = CLIENTS, runs_jobs: bool = False
+) -> Sample:
+    before = cpu(url)
+    load = put_load([url], registrations(count, path), clients)
+    work = {DONE: count / (load.took + wait_for_jobs(url))} if runs_jobs else {}
+    sample = {RATE: load.rate, **percentiles(load.milliseconds)}
+    return {**sample, CPU: 1000 * (cpu(url) - before) / count, **work}
 
 
 def got(url: str, path: str, count: int) -> Sample:
-    return of_load(put_load([url], [request("GET", path)] * count))
+    before = cpu(url)
+    load = put_load([url], [request("GET", path)] * count)
+    sample = {RATE: load.rate, **percentiles(load.milliseconds)}
+    return {**sample, CPU: 1000 * (cpu(url) - before) / count}
 
 
-def of_load(load: Load) -> Sample:
-    return {("", "requests/s"): load.rate, **percentiles(load.milliseconds)}
-
-
-def worked(url: str, count: int) -> Sample:
-    load = put_load([url], registrations(count))
-    return {("", "users/s"): count / (load.took + wait_for_jobs(url))}
+def cpu(url: str) -> float:
+    """Seconds that the process has used, once it has sent the jobs of its last requests."""
+    used = call(url, "GET", "/cpu")
+    while True:
+        time.sleep(SETTLING_SECONDS)
+        before, used = used, call(url, "GET", "/cpu")
+        if used - before < SETTLING_SECONDS / 10:
+            return used
 
 
 def new_user_path(url: str) -> str:

@@ -1,6 +1,7 @@
-"""Enqueues jobs, and tells how many are not yet sent or have not ended."""
+"""Enqueues jobs, tells how many are not yet sent or have not ended, and registers without jobs."""
 
 import time
+import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -10,6 +11,8 @@ from sqlalchemy import func, select
 
 from app.jobs import Job
 from app.probe import profiling, tasks
+from app.users.models import User
+from app.users.schemas import UserCreate, UserRead, UserRegistered
 from app.web import Session, Uow
 
 router = APIRouter()
@@ -45,6 +48,15 @@ async def enqueue(_: CountSending, uow: Uow, batch: Batch) -> int:
     for _ in range(batch.count):
         uow.enqueue(tasks.wait, time.time(), batch.seconds)
     return batch.count
+
+
+@router.post("/probes/users", status_code=201)
+async def register(uow: Uow, data: UserCreate) -> UserRegistered:
+    """What `POST /users` does, without its jobs."""
+    user = User(id=uuid.uuid4(), email=data.email, full_name=data.full_name)
+    uow.session.add(user)
+    await uow.session.flush()
+    return UserRegistered(**UserRead.model_validate(user).model_dump(), jobs=[])
 
 
 @router.get("/sending")
