@@ -63,8 +63,9 @@ def main() -> None:
 def write(run: Run, folder: Path) -> None:
     if gaps := missing(run):
         sys.exit(f"The pages were not written. The run has no result for: {'; '.join(gaps)}.")
-    write_page(run, folder)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "SCALING.md").write_text(scaling(run), encoding="utf-8")
+    write_page(run, folder)
 
 
 def measured(bench: Bench, wanted: list[str]) -> Run:

@@ -29,7 +29,7 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 URL = make_url(os.environ["DATABASE_URL"])
@@ -163,16 +163,21 @@ async def work(data: UserCreate) -> None:
 
 
 async def work_and_record(data: UserCreate, entry: uuid.UUID, mail: uuid.UUID) -> None:
-    async with writing.begin() as connection:
-        await start(connection, entry)
-    async with writing.begin() as connection:
-        await connection.execute(INSERT_ENTRY, entry_for(data))
-        await finish(connection, entry)
-    async with writing.begin() as connection:
-        await start(connection, mail)
+    await record(entry, "running", "started_at")
+    await record(entry, "succeeded", "finished_at", entry_for(data))
+    await record(mail, "running", "started_at")
     await to_thread.run_sync(write_mail, data)
+    await record(mail, "succeeded", "finished_at")
+
+
+async def record(
+    job: uuid.UUID, status: str, moment: str, entry: dict[str, Any] | None = None
+) -> None:
+    values = {"id_": job, "status": status, moment: datetime.now(UTC)}
     async with writing.begin() as connection:
-        await finish(connection, mail)
+        if entry:
+            await connection.execute(INSERT_ENTRY, entry)
+        await connection.execute(CHANGE_JOB, values)
 
 
 async def ended(user: uuid.UUID) -> None:
@@ -189,16 +194,6 @@ def write_mail(data: UserCreate) -> None:
     message["To"] = data.email
     message["Subject"] = f"Welcome, {data.full_name}"
     message.set_content(f"Hello {data.full_name},\n\nyour account is ready.\n")
-
-
-async def start(connection: AsyncConnection, job: uuid.UUID) -> None:
-    values = {"id_": job, "status": "running", "started_at": datetime.now(UTC)}
-    await connection.execute(CHANGE_JOB, values)
-
-
-async def finish(connection: AsyncConnection, job: uuid.UUID) -> None:
-    values = {"id_": job, "status": "succeeded", "finished_at": datetime.now(UTC)}
-    await connection.execute(CHANGE_JOB, values)
 
 
 @app.get("/open")
