@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks import UV
-from ports import free_port
 from process import Process, until
 
 from benchmarks.load import call, put_load, request
@@ -48,10 +47,10 @@ def read_notes(file: Path, skip: int = 0) -> Notes:
 
 
 class Sender:
-    def __init__(self, notes: Path, worker: Process, *, can_hold_worker: bool) -> None:
+    def __init__(self, notes: Path, worker: Process | None) -> None:
+        """A web process is no worker: it could not answer while it is held."""
         self._notes = notes
         self._worker = worker
-        self._can_hold_worker = can_hold_worker
 
     def send(self, count: int, seconds: float) -> None:
         """Returns when all jobs have been sent. A held worker has started none by then."""
@@ -79,17 +78,24 @@ class Sender:
 
     @contextmanager
     def _worker_held(self) -> Iterator[None]:
-        if self._can_hold_worker:
+        if self._worker:
             self._worker.send_signal(signal.SIGSTOP)
         yield
-        self._worker.send_signal(signal.SIGCONT)
+        if self._worker:
+            self._worker.send_signal(signal.SIGCONT)
 
 
-class ServiceSender(Sender):
-    def __init__(self, service: MeasuredService) -> None:
-        can_hold = not service.runs_jobs_in_web
-        super().__init__(service.notes, service.worker, can_hold_worker=can_hold)
-        self._url = service.url
+class WebSender(Sender):
+    """The service, or the lean app."""
+
+    def __init__(self, url: str, notes: Path, worker: Process | None = None) -> None:
+        super().__init__(notes, worker)
+        self._url = url
+
+    @classmethod
+    def of(cls, service: MeasuredService) -> "WebSender":
+        worker = None if service.runs_jobs_in_web else service.worker
+        return cls(service.url, service.notes, worker)
 
     def send(self, count: int, seconds: float) -> None:
         requests = min(count, REQUESTS)
@@ -105,20 +111,16 @@ class BareSender(Sender):
     """A plain worker of the engine, and a process that sends to it."""
 
     def __init__(self, engine: str, beside: MeasuredService) -> None:
-        notes = beside.directory / "bare-notes"
-        own = {"PROBE_NOTES": str(notes), "PYTHONPATH": str(HERE), "PORT": str(free_port())}
+        notes = beside.bare_notes
+        own = {"PROBE_NOTES": str(notes), "PYTHONPATH": str(HERE)}
         own["CONCURRENCY"] = str(concurrency(beside.project))
         # On the same Redis, in another database.
         own["REDIS_URL"] = beside.environment["REDIS_URL"].removesuffix("0") + "1"
         self._command = [UV, "run", "python", "-m", f"bare.{engine}"]
         self._environment = beside.environment | own
         work = f"{' '.join(self._command)} work"
-        worker = Process("bare-worker", work, beside.directory, self._environment)
-        super().__init__(notes, worker, can_hold_worker=not beside.runs_jobs_in_web)
-
-    @staticmethod
-    def exists(engine: str) -> bool:
-        return (HERE / "bare" / f"{engine}.py").exists()
+        self._work = Process("bare-worker", work, beside.directory, self._environment)
+        super().__init__(notes, self._work)
 
     def send(self, count: int, seconds: float) -> None:
         assert self._sender.stdin
@@ -130,7 +132,7 @@ class BareSender(Sender):
     @contextmanager
     def running(self) -> Iterator[None]:
         with on(MEASURED):
-            self._worker.start()
+            self._work.start()
         with on(OTHERS):
             self._sender = subprocess.Popen(
                 [*self._command, "send"],
@@ -144,4 +146,4 @@ class BareSender(Sender):
             yield
         finally:
             self._sender.communicate()
-            self._worker.stop()
+            self._work.stop()

@@ -64,6 +64,11 @@ class MeasuredService(Service):
         return self.urls[0]
 
     @property
+    def bare_notes(self) -> Path:
+        """Those of the reference beside it."""
+        return self.directory / "bare-notes"
+
+    @property
     def runs_jobs_in_web(self) -> bool:
         return self.workers is self.webs
 
@@ -116,7 +121,8 @@ def lean_app(beside: MeasuredService) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     serve = f"uv run uvicorn --app-dir {HERE} bare.lean:app --port {port} --no-access-log"
-    environment = beside.environment | {"DATABASE_URL": beside.other_database()}
+    own = {"DATABASE_URL": beside.other_database(), "PROBE_NOTES": str(beside.bare_notes)}
+    environment = beside.environment | own
     process = Process("lean", serve, beside.directory, environment)
     try:
         with on(MEASURED):

@@ -5,6 +5,7 @@ POST writes the rows that the service writes, in one transaction. Nobody runs th
 """
 
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from anyio import to_thread
+from bare import work as bare
 from bare.profiling import router
 from fastapi import BackgroundTasks, FastAPI, HTTPException
 from pydantic import BaseModel, EmailStr
@@ -194,6 +196,23 @@ def write_mail(data: UserCreate) -> None:
     message["To"] = data.email
     message["Subject"] = f"Welcome, {data.full_name}"
     message.set_content(f"Hello {data.full_name},\n\nyour account is ready.\n")
+
+
+class Batch(BaseModel):
+    count: int
+    seconds: float
+
+
+@app.post("/probes", status_code=202)
+async def wait(batch: Batch, background: BackgroundTasks) -> None:
+    for _ in range(batch.count):
+        background.add_task(bare.wait, time.time(), batch.seconds)
+
+
+@app.get("/sending")
+async def count_sending() -> int:
+    """Nothing is sent."""
+    return 0
 
 
 @app.get("/open")

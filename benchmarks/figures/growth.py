@@ -13,7 +13,7 @@ from functools import partial
 from benchmarks.bench import Bench
 from benchmarks.comparison import Comparison, Goal, Sample, compared
 from benchmarks.load import call, new_user, put_load, registrations, request
-from benchmarks.senders import ServiceSender
+from benchmarks.senders import WebSender
 from benchmarks.services import MeasuredService, running, wait_for_jobs
 
 TITLE = "Growth"
@@ -56,7 +56,7 @@ def got(bench: Bench, service: MeasuredService) -> Sample:
 
 
 def performed(bench: Bench, service: MeasuredService) -> Sample:
-    return {("", "jobs/s"): ServiceSender(service).run(bench.plan.jobs, 0).rate}
+    return {("", "jobs/s"): WebSender.of(service).run(bench.plan.jobs, 0).rate}
 
 
 MEASURES = {"POST /users": posted, "GET /jobs/{id}": got, "no-op jobs": performed}

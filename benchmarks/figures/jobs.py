@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.bench import Bench
-from benchmarks.comparison import NO_REFERENCE, Comparison, Goal, Sample, compared, percentiles
-from benchmarks.senders import REQUESTS, BareSender, Sender, ServiceSender
-from benchmarks.services import concurrency, running
+from benchmarks.comparison import Comparison, Goal, Sample, compared, percentiles
+from benchmarks.senders import REQUESTS, BareSender, Sender, WebSender
+from benchmarks.services import concurrency, lean_app, running
 
 TITLE = "Jobs"
 INTERVAL = 0.05
@@ -44,12 +44,16 @@ def measure(bench: Bench) -> Iterator[Comparison]:
         ]
         with ExitStack() as stack:
             service = stack.enter_context(running(project))
-            senders: list[Sender] = [ServiceSender(service)]
-            if BareSender.exists(engine):
+            senders: list[Sender] = [WebSender.of(service)]
+            against = f"bare {engine}"
+            if service.runs_jobs_in_web:
+                lean = stack.enter_context(lean_app(service))
+                senders.append(WebSender(lean, service.bare_notes))
+                against = "BackgroundTasks"
+            else:
                 bare = BareSender(engine, service)
                 stack.enter_context(bare.running())
                 senders.append(bare)
-            against = f"bare {engine}" if senders[1:] else NO_REFERENCE
             for work, count, seconds, goal in works:
                 case = [engine, database, work]
                 subjects = [partial(rate, sender, count, seconds) for sender in senders]

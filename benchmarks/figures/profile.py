@@ -23,7 +23,7 @@ from benchmarks.bench import Bench
 from benchmarks.comparison import NO_REFERENCE, Comparison
 from benchmarks.figures.requests import LEAN, got, new_user_path, posted
 from benchmarks.load import call
-from benchmarks.senders import ServiceSender
+from benchmarks.senders import WebSender
 from benchmarks.services import lean_app, running, wait_for_jobs
 
 TITLE = "Where the CPU goes"
@@ -53,7 +53,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
             if service.runs_jobs_in_web:
                 one_by_one = partial(run_one_by_one, service.url, count)
                 subjects["no-op job, one at a time"] = [(service.url, one_by_one)]
-                side_by_side = partial(ServiceSender(service).run, count, 0)
+                side_by_side = partial(WebSender.of(service).run, count, 0)
                 subjects["no-op job, ten at a time"] = [(service.url, side_by_side)]
             for what, loads in subjects.items():
                 profiles = [profiled(url, load, count) for url, load in loads]
