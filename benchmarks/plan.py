@@ -13,13 +13,13 @@ class Plan:
     rounds: int = 6
     # For figures that take long, and for those whose goal is a difference of a few percent.
     few_rounds: int = 3
-    many_rounds: int = 15
+    many_rounds: int = 12
     # In each round: requests, requests of many clients, jobs that are sent at once, and jobs that
     # are sent one by one.
     requests: int = 150
-    crowd: int = 500
+    crowd: int = 400
     jobs: int = 200
-    singles: int = 20
+    singles: int = 15
     # How often a worker is killed, and how long a service is left alone.
     kills: int = 4
     idle_seconds: float = 60

@@ -39,7 +39,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
         # A worker that runs fewer at a time is sent fewer.
         slow = REQUESTS * max(2, concurrency(project))
         works = [
-            ("no-op", plan.jobs, 0, NO_OPS.get(engine, NO_OP)),
+            ("no-op", min(plan.jobs, 5 * slow), 0, NO_OPS.get(engine, NO_OP)),
             ("50 ms", slow, SECONDS, SLOW[database]),
         ]
         with ExitStack() as stack:
