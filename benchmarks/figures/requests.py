@@ -83,10 +83,10 @@ def posts(
             for path in (BACKGROUND.values() if runs_jobs else ())
         ),
     )
-    goals = (None, None) if runs_jobs else (POST, JOBS)
-    yield from rows([*place, "POST /users"], LEAN, own, floor, goal=goals[0])
+    post_goal, jobs_goal = (None, None) if runs_jobs else (POST, JOBS)
+    yield from rows([*place, "POST /users"], LEAN, own, floor, goal=post_goal)
     case = [*place, "POST /users, CPU with two jobs"]
-    yield row(case, "the same without jobs", CPU, own, plain, goal=goals[1])
+    yield row(case, "the same without jobs", CPU, own, plain, goal=jobs_goal)
     for against, work in zip(BACKGROUND, works, strict=False):
         case = [*place, "POST /users, with its jobs"]
         yield row(case, against, DONE, own, work, goal=WORK)
@@ -108,18 +108,21 @@ def crowd(plan: Plan, place: list[str], service: MeasuredService) -> Comparison:
 def posted(
     url: str, count: int, path: str = "/users", *, clients: int = CLIENTS, runs_jobs: bool = False
 ) -> Sample:
-    before = cpu(url)
-    load = put_load([url], registrations(count, path), clients)
-    work = {DONE: count / (load.took + wait_for_jobs(url))} if runs_jobs else {}
-    sample = {RATE: load.rate, **percentiles(load.milliseconds)}
-    return {**sample, CPU: 1000 * (cpu(url) - before) / count, **work}
+    return measured(url, registrations(count, path), clients, runs_jobs)
 
 
 def got(url: str, path: str, count: int) -> Sample:
-    before = cpu(url)
-    load = put_load([url], [request("GET", path)] * count)
+    return measured(url, [request("GET", path)] * count)
+
+
+def measured(
+    url: str, requests: list[bytes], clients: int = CLIENTS, runs_jobs: bool = False
+) -> Sample:
+    count, before = len(requests), cpu(url)
+    load = put_load([url], requests, clients)
+    work = {DONE: count / (load.took + wait_for_jobs(url))} if runs_jobs else {}
     sample = {RATE: load.rate, **percentiles(load.milliseconds)}
-    return {**sample, CPU: 1000 * (cpu(url) - before) / count}
+    return {**sample, CPU: 1000 * (cpu(url) - before) / count, **work}
 
 
 def cpu(url: str) -> float:
