@@ -19,7 +19,7 @@ from benchmarks.comparison import NO_REFERENCE, Comparison, Goal
 
 TITLE = "Time to green"
 SLUG = "my-service"
-RENDER = Goal("rendering a project", most=1, unit="s")
+RENDER = Goal("Rendering a project", most=1, unit="s")
 TESTS = Goal("`uv run pytest` in a project on `background`", most=15, unit="s")
 TESTS_OF_WORKERS = Goal("`uv run pytest` in a project with workers", most=25, unit="s")
 GOALS = (RENDER, TESTS, TESTS_OF_WORKERS)

@@ -17,7 +17,7 @@ from benchmarks.senders import WebSender
 from benchmarks.services import MeasuredService, running, wait_for_jobs
 
 TITLE = "Growth"
-FLAT = Goal("rates with a million finished jobs, against a thousand", least=0.9)
+FLAT = Goal("Rates with a million finished jobs, against a thousand", least=0.9)
 GOALS = (FLAT,)
 
 

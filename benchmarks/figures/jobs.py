@@ -20,11 +20,11 @@ TITLE = "Jobs"
 INTERVAL = 0.05
 SECONDS = 0.05
 # These run many jobs on one event loop, so that a job costs little more than its message.
-ON_A_LOOP = Goal("no-op jobs against bare arq and taskiq", least=0.5)
-NO_OP = Goal("no-op jobs against bare Celery, RQ and Dramatiq", least=0.8)
+ON_A_LOOP = Goal("No-op jobs against bare arq and taskiq", least=0.5)
+NO_OP = Goal("No-op jobs against bare Celery, RQ and Dramatiq", least=0.8)
 SLOW = {
-    "sqlite": Goal("jobs of 50 ms against the bare engine, on SQLite", least=0.85),
-    "postgresql": Goal("jobs of 50 ms against the bare engine, on PostgreSQL", least=0.95),
+    "sqlite": Goal("Jobs of 50 ms against the bare engine, on SQLite", least=0.85),
+    "postgresql": Goal("Jobs of 50 ms against the bare engine, on PostgreSQL", least=0.95),
 }
 GOALS = (ON_A_LOOP, NO_OP, *SLOW.values())
 # Nothing is queued by bare BackgroundTasks: Requests compares their work.

@@ -19,7 +19,7 @@ from benchmarks.senders import read_notes
 from benchmarks.services import MeasuredService, running
 
 TITLE = "Recovery"
-GOAL = Goal("from `kill -9` of a worker until its job runs again", most=12, unit="s")
+GOAL = Goal("From `kill -9` of a worker until its job runs again", most=12, unit="s")
 GOALS = (GOAL,)
 # Longer than all recoveries, and shorter than the task's timeout.
 WORK_SECONDS = 290
