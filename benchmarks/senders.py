@@ -17,6 +17,8 @@ from benchmarks.services import HERE, MeasuredService, concurrency, wait_for_job
 
 REQUESTS = 10
 PATIENCE_SECONDS = 60
+# What a bare engine needs in addition to the packages of the service.
+PACKAGES = {"taskiq": ["taskiq-redis"]}
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ class BareSender(Sender):
         own["CONCURRENCY"] = str(concurrency(beside.project))
         # On the same Redis, in another database.
         own["REDIS_URL"] = beside.environment["REDIS_URL"].removesuffix("0") + "1"
-        self._command = [UV, "run", "python", "-m", f"bare.{engine}"]
+        packages = [part for name in PACKAGES.get(engine, ()) for part in ("--with", name)]
+        self._command = [UV, "run", *packages, "python", "-m", f"bare.{engine}"]
         self._environment = beside.environment | own
         work = f"{' '.join(self._command)} work"
         self._work = Process("bare-worker", work, beside.directory, self._environment)

@@ -7,9 +7,10 @@ import time
 from bare import work as bare
 from bare.command import main
 from taskiq.api import run_receiver_task
+from taskiq.formatters.json_formatter import JSONFormatter
 from taskiq_redis import ListQueueBroker
 
-broker = ListQueueBroker(os.environ["REDIS_URL"])
+broker = ListQueueBroker(os.environ["REDIS_URL"]).with_formatter(JSONFormatter())
 wait = broker.task(task_name="wait")(bare.wait)
 runner = asyncio.Runner()
 
