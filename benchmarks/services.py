@@ -146,10 +146,10 @@ def concurrency(project: Path) -> int:
     return int(default or os.cpu_count() or 1)
 
 
-def wait_for_jobs(url: str) -> float:
-    """Waits until no job is open. Returns how many seconds that took."""
+def wait_for_jobs(url: str, which: str = "/open") -> float:
+    """Waits until there are no such jobs. Returns how many seconds that took."""
     started = time.perf_counter()
-    while call(url, "GET", "/open"):
+    while call(url, "GET", which):
         # To ask more often would be work for the process that is measured.
         time.sleep(0.05)
     return time.perf_counter() - started

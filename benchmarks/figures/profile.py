@@ -21,7 +21,7 @@ from functools import partial
 
 from benchmarks.bench import Bench
 from benchmarks.comparison import NO_REFERENCE, Comparison
-from benchmarks.figures.requests import LEAN, got, new_user_path, posted
+from benchmarks.figures.requests import LEAN, OPEN, got, new_user_path, posted
 from benchmarks.load import call
 from benchmarks.senders import WebSender
 from benchmarks.services import lean_app, running, wait_for_jobs
@@ -42,7 +42,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
         with running(bench.project(engine, database)) as service, lean_app(service) as lean:
             subjects = {
                 "POST /users": [
-                    (service.url, partial(posted, service.url, count, runs_jobs=True)),
+                    (service.url, partial(posted, service.url, count, until=OPEN)),
                     (lean, partial(posted, lean, count)),
                 ],
                 "GET /users/{id}": [

@@ -7,7 +7,8 @@ Eight clients call one web process; each sends its next request when the last on
   writes the same three rows in one transaction, and nobody runs the jobs. Nothing can cost less.
 - **The same without jobs**: a route of the same service that commits a user only. The ratio is what
   two jobs cost the web process.
-- **8 clients**, for the service with 64 of them. It must not slow down when it is overloaded.
+- **8 clients**, for the service with 64 of them. The rate counts until all jobs have been sent: a
+  process that is late must not take a broker that answers for a broken one.
 
 Workers do not run in the meantime; [Jobs](#jobs) says what they cost. On `background`, the web
 process also runs the jobs. **With its jobs** is the rate of users there, including their jobs. Its
@@ -48,6 +49,8 @@ GOALS = (POST, GET, JOBS, WORK, CROWD)
 
 RATE, CPU, DONE = ("", "requests/s"), ("CPU", "ms"), ("with its jobs", "users/s")
 WITHOUT_JOBS = "/probes/users"
+# How many jobs have not ended, or could not be sent.
+OPEN, UNSENT = "/open", "/unsent"
 # What the lean app serves, and how it is called on the page.
 BACKGROUND = {"BackgroundTasks": "/users/background", "recorded BackgroundTasks": "/users/recorded"}
 MANY_CLIENTS = 64
@@ -73,13 +76,14 @@ def posts(
     plan: Plan, place: list[str], service: MeasuredService, lean: str
 ) -> Iterator[Comparison]:
     count, runs_jobs = plan.requests, service.runs_jobs_in_web
+    until = OPEN if runs_jobs else ""
     own, plain, floor, *works = alternating(
         plan.rounds,
-        partial(posted, service.url, count, runs_jobs=runs_jobs),
+        partial(posted, service.url, count, until=until),
         partial(posted, service.url, count, WITHOUT_JOBS),
         partial(posted, lean, count),
         *(
-            partial(posted, lean, count, path, runs_jobs=True)
+            partial(posted, lean, count, path, until=OPEN)
             for path in (BACKGROUND.values() if runs_jobs else ())
         ),
     )
@@ -93,34 +97,36 @@ def posts(
 
 
 def crowd(plan: Plan, place: list[str], service: MeasuredService) -> Comparison:
-    runs_jobs = service.runs_jobs_in_web
     # A web process that runs the jobs takes longer.
-    count = plan.crowd // 2 if runs_jobs else plan.crowd
+    count, until = plan.crowd, UNSENT
+    if service.runs_jobs_in_web:
+        count, until = plan.crowd // 2, OPEN
     subjects = [
-        partial(posted, service.url, count, clients=clients, runs_jobs=runs_jobs)
+        partial(posted, service.url, count, clients=clients, until=until)
         for clients in (MANY_CLIENTS, CLIENTS)
     ]
     found = alternating(plan.few_rounds, *subjects)
     case = [*place, f"POST /users, {MANY_CLIENTS} clients"]
-    return row(case, f"{CLIENTS} clients", DONE if runs_jobs else RATE, *found, goal=CROWD)
+    return row(case, f"{CLIENTS} clients", DONE, *found, goal=CROWD)
 
 
 def posted(
-    url: str, count: int, path: str = "/users", *, clients: int = CLIENTS, runs_jobs: bool = False
+    url: str, count: int, path: str = "/users", *, clients: int = CLIENTS, until: str = ""
 ) -> Sample:
-    return measured(url, registrations(count, path), clients, runs_jobs)
+    return measured(url, registrations(count, path), clients, until)
 
 
 def got(url: str, path: str, count: int) -> Sample:
     return measured(url, [request("GET", path)] * count)
 
 
-def measured(
-    url: str, requests: list[bytes], clients: int = CLIENTS, runs_jobs: bool = False
-) -> Sample:
+def measured(url: str, requests: list[bytes], clients: int = CLIENTS, until: str = "") -> Sample:
+    """Until there are no jobs of that kind, if one is given."""
+    if until:
+        wait_for_jobs(url, until)
     count, before = len(requests), cpu(url)
     load = put_load([url], requests, clients)
-    work = {DONE: count / (load.took + wait_for_jobs(url))} if runs_jobs else {}
+    work = {DONE: count / (load.took + wait_for_jobs(url, until))} if until else {}
     sample = {RATE: load.rate, **percentiles(load.milliseconds)}
     return {**sample, CPU: 1000 * (cpu(url) - before) / count, **work}
 

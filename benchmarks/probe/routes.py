@@ -9,7 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends
 from pydantic import BaseModel
 from sqlalchemy import func, select
 
-from app.jobs import Job
+from app.jobs import Job, Status
 from app.probe import profiling, tasks
 from app.users.models import User
 from app.users.schemas import UserCreate, UserRead, UserRegistered
@@ -62,6 +62,13 @@ async def register(uow: Uow, data: UserCreate) -> UserRegistered:
 @router.get("/sending")
 async def count_requests_that_send() -> int:
     return Sending.requests
+
+
+@router.get("/unsent")
+async def count_unsent(session: Session) -> int:
+    """How many jobs could not be sent at once."""
+    unsent = (Job.finished_at.is_(None), Job.status == Status.QUEUED, Job.lease_until.is_(None))
+    return await session.scalar(select(func.count()).where(*unsent)) or 0
 
 
 @router.get("/open")
