@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from app.database import Paging
 from app.jobs import UnitOfWork, unit_of_work
+from app.settings import get_settings
 
 
 async def get_uow(request: Request, background: BackgroundTasks) -> AsyncIterator[UnitOfWork]:
