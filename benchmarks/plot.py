@@ -14,14 +14,14 @@ TEXT, DOT, MISSED, GOAL = "#768390", "#3b82c4", "#d1702b", "#2e9e5b"
 
 
 def plot(comparisons: Sequence[Comparison]) -> str:
-    """Shows the cases that have a goal."""
-    rows = [row for row in comparisons if row.goal and row.judged]
+    """Shows the cases that have a goal, of one unit."""
+    judged = [row for row in comparisons if row.goal and row.judged]
+    rows = [row for row in judged if unit_of(row) == unit_of(judged[0])]
     goals = [bound for row in rows for bound in bounds(row)]
     most = max([1, *goals, *(spread(row.judged).high for row in rows)]) * 1.05
     scale = WIDTH / most
     width, height = LEFT + WIDTH + RIGHT, TOP + ROW * len(rows) + 8
-    unit = next((row.goal.unit for row in rows if row.goal and row.goal.unit), "of the reference")
-    parts = [text(LEFT, 14, unit, "start")]
+    parts = [text(LEFT, 14, unit_of(rows[0]) or "of the reference", "start")]
     for step in ticks(most):
         x = LEFT + scale * step
         parts.append(line(x, TOP - 6, x, height - 8, TEXT, 'stroke-opacity="0.25"'))
@@ -32,6 +32,10 @@ def plot(comparisons: Sequence[Comparison]) -> str:
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>'
     return "\n".join([opening, *parts, "</svg>\n"])
+
+
+def unit_of(row: Comparison) -> str:
+    return row.goal.unit if row.goal else ""
 
 
 def bounds(row: Comparison) -> list[float]:

@@ -109,6 +109,14 @@ def test_a_plot_has_a_dot_for_each_case_with_a_goal(tmp_path: Path) -> None:
     assert "(performance/jobs.svg)" in (tmp_path / "PERFORMANCE.md").read_text(encoding="utf-8")
 
 
+def test_a_plot_has_one_unit(tmp_path: Path) -> None:
+    seconds = row([90.0], [], Goal("soon", most=20, unit="s"))
+    write_page(run_with(row([3.0], [4.0], AT_LEAST_HALF), seconds), tmp_path)
+    plot = (tmp_path / "performance" / "jobs.svg").read_text(encoding="utf-8")
+    assert plot.count("<circle") == 1
+    assert "of the reference" in plot
+
+
 def test_a_figure_without_goals_has_no_plot(tmp_path: Path) -> None:
     write_page(run_with(row([1.0], [1.0])), tmp_path)
     assert not [*tmp_path.glob("performance/*")]
@@ -229,6 +237,6 @@ def test_requests_and_an_idle_service_are_measured(tmp_path: Path) -> None:
 def test_an_engine_is_compared_with_its_bare_worker(tmp_path: Path) -> None:
     elsewhere = replace(SMALLEST, engines=ENGINES[1:2], databases=DATABASES[1:])
     bench = Bench(elsewhere, tmp_path)
-    expected = {requests.POST, requests.JOBS, requests.GET, requests.CROWD}
+    expected = {*requests.GOALS} - {requests.WORK}
     assert goals_of(requests.measure(bench)) == expected
     assert goals_of(jobs.measure(bench)) == {jobs.ON_A_LOOP, jobs.SLOW[DATABASES[1]]}

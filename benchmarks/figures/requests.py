@@ -25,6 +25,7 @@ from functools import partial
 
 from benchmarks.bench import Bench
 from benchmarks.comparison import (
+    NO_REFERENCE,
     Comparison,
     Goal,
     Sample,
@@ -45,7 +46,8 @@ GET = Goal("`GET /users/{id}` against the lean app", least=0.65)
 JOBS = Goal("CPU of `POST /users` with two jobs, against the same without", most=1.5)
 WORK = Goal("`POST /users` with its jobs on `background`, against BackgroundTasks", least=0.5)
 CROWD = Goal("`POST /users` for 64 clients, against 8", least=0.95)
-GOALS = (POST, GET, JOBS, WORK, CROWD)
+NO_WARNINGS = Goal("Warnings about a broker that runs, for 64 clients", most=0, unit="lines")
+GOALS = (POST, GET, JOBS, WORK, CROWD, NO_WARNINGS)
 
 RATE, CPU, DONE = ("", "requests/s"), ("CPU", "ms"), ("with its jobs", "users/s")
 WITHOUT_JOBS = "/probes/users"
@@ -54,6 +56,8 @@ OPEN, UNSENT = "/open", "/unsent"
 # What the lean app serves, and how it is called on the page.
 BACKGROUND = {"BackgroundTasks": "/users/background", "recorded BackgroundTasks": "/users/recorded"}
 MANY_CLIENTS = 64
+# Of a log line about jobs, such as one that could not be sent.
+WARNING = '"level": "warning", "logger": "app.jobs.'
 SETTLING_SECONDS = 0.05
 
 
@@ -69,7 +73,7 @@ def measure(bench: Bench) -> Iterator[Comparison]:
             subjects = [partial(got, url, new_user_path(url), plan.requests) for url in urls]
             case = [*place, "GET /users/{id}"]
             yield from compared(case, LEAN, plan.rounds, *subjects, goal=GET)
-            yield crowd(plan, place, service)
+            yield from crowd(plan, place, service)
 
 
 def posts(
@@ -96,7 +100,7 @@ def posts(
         yield row(case, against, DONE, own, work, goal=WORK)
 
 
-def crowd(plan: Plan, place: list[str], service: MeasuredService) -> Comparison:
+def crowd(plan: Plan, place: list[str], service: MeasuredService) -> Iterator[Comparison]:
     # A web process that runs the jobs takes longer.
     count, until = plan.crowd, UNSENT
     if service.runs_jobs_in_web:
@@ -107,7 +111,10 @@ def crowd(plan: Plan, place: list[str], service: MeasuredService) -> Comparison:
     ]
     found = alternating(plan.few_rounds, *subjects)
     case = [*place, f"POST /users, {MANY_CLIENTS} clients"]
-    return row(case, f"{CLIENTS} clients", DONE, *found, goal=CROWD)
+    yield row(case, f"{CLIENTS} clients", DONE, *found, goal=CROWD)
+    if not service.runs_jobs_in_web:
+        warnings = [float(service.web.logged(WARNING))]
+        yield Comparison([*case, "warnings"], "lines", NO_REFERENCE, warnings, goal=NO_WARNINGS)
 
 
 def posted(
