@@ -14,9 +14,9 @@ from time import monotonic
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
-from sqlalchemy import Row, case, func, select
+from sqlalchemy import Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.database import Database, utc_now
 from app.jobs.models import IS_QUEUED, NOT_SUCCEEDED, Job, Predecessor, Status
@@ -41,19 +41,27 @@ COULD_START_AT = case((Job.is_follower & (Job.run_at < END_BEFORE), END_BEFORE),
 IS_DUE = IS_QUEUED & MAY_START
 # Of a queued job, set if and only if it is due.
 SINCE = case((IS_DUE, COULD_START_AT), (Job.status == Status.RUNNING, Job.started_at))
-NOT_ENDED_WELL = (
-    select(
-        Job.task,
-        Job.status,
-        func.count(),
-        func.count(SINCE),
-        func.count(case((IS_QUEUED, Job.error))),
-        func.min(SINCE),
-    )
+
+
+def tally(
+    *group: InstrumentedAttribute[Any], statuses: Sequence[Status], limit: int | None = None
+) -> Select[Any]:
+    """Of each group: how many jobs it has, are due, and have failed before, and since when."""
+    has_failed = case((IS_QUEUED & Job.error.is_not(None), True))
+    chosen = select(*group, SINCE.label("since"), has_failed.label("has_failed"))
     # The second condition is implied, but leads SQLite to the small index.
-    .where(Job.status.in_(SHOWN), NOT_SUCCEEDED)
-    .group_by(Job.task, Job.status)
-)
+    jobs = chosen.where(Job.status.in_(statuses), NOT_SUCCEEDED).limit(limit).subquery().c
+    names = [jobs[column.key] for column in group]
+    return select(
+        *names,
+        func.count().label("jobs"),
+        func.count(jobs.since).label("due"),
+        func.count(jobs.has_failed).label("retrying"),
+        func.min(jobs.since).label("since"),
+    ).group_by(*names)
+
+
+NOT_ENDED_WELL = tally(Job.task, Job.status, statuses=SHOWN)
 OUTCOMES = select(
     *(Job.id, Job.attempts, Job.task, Job.status, Job.started_at, Job.finished_at),
     COULD_START_AT.label("could_start_at"),

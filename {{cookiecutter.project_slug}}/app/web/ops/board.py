@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database, DatabaseUnavailable, utc_now
 from app.jobs import Job, Status, registry
-from app.jobs.metrics import SINCE
+from app.jobs.metrics import tally
 from app.jobs.models import NOT_SUCCEEDED, Schedule
 from app.jobs.task import all_queues
 
@@ -32,18 +32,12 @@ MAX_GROUPS = 20
 VARIABLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|\d+", re.IGNORECASE)
 KIND_LENGTH = 200
 
-
-def _tally(*statuses: Status) -> sa.Select[Any]:
-    counted = sa.select(Job.task, Job.queue, Job.status, SINCE.label("since"))
-    # The second condition is implied, but leads SQLite to the small index.
-    jobs = counted.where(Job.status.in_(statuses), NOT_SUCCEEDED).limit(MAX_COUNT).subquery()
-    group = (jobs.c.task, jobs.c.queue, jobs.c.status)
-    count = sa.func.count
-    counts = (count().label("jobs"), count(jobs.c.since).label("due"))
-    return sa.select(*group, *counts, sa.func.min(jobs.c.since).label("since")).group_by(*group)
-
-
-TALLIES = sa.union_all(_tally(Status.QUEUED, Status.RUNNING), _tally(Status.FAILED))
+TALLIES = sa.union_all(
+    *(
+        tally(Job.task, Job.queue, Job.status, statuses=statuses, limit=MAX_COUNT)
+        for statuses in ((Status.QUEUED, Status.RUNNING), (Status.FAILED,))
+    )
+)
 FAILURES = (
     sa.select(Job.id, Job.task, Job.error, Job.finished_at)
     .where(Job.status == Status.FAILED, NOT_SUCCEEDED)
@@ -128,8 +122,8 @@ class Board:
         tasks = defaultdict[str, Tally](Tally, {name: Tally() for name in registry})
         queues = defaultdict[str, Tally](Tally, {name: Tally() for name in all_queues()})
         for row in await session.execute(TALLIES):
-            for tally in (total, tasks[row.task], queues[row.queue]):
-                tally.rows.append(row)
+            for shown in (total, tasks[row.task], queues[row.queue]):
+                shown.rows.append(row)
         failures = _grouped((await session.execute(FAILURES)).all())
         scheduled = [name for name, task in registry.items() if task.rule]
         found = await session.execute(SCHEDULES.where(Schedule.task.in_(scheduled)))
