@@ -49,8 +49,8 @@ MAY_DIFFER_BY_ENGINE = {
 }
 # What a newcomer reads in twenty minutes, and what a senior developer reads on a train.
 MAX_LINES_OF_YOURS = 680
-MAX_LINES_OF_APP = 4350
-MAX_LINES_OF_THE_PAGE = 580
+MAX_LINES_OF_APP = 4380
+MAX_LINES_OF_THE_PAGE = 570
 MAX_LINES_OF_THE_ENGINE = 280
 MAX_LINES_OF_A_FILE = 250
 YOURS = ("main.py", "tasks.py", "settings.py", "errors.py", "mail.py", "users/*.py")
