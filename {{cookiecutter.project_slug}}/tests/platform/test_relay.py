@@ -363,7 +363,7 @@ async def test_a_relay_that_is_woken_does_not_wait_for_its_interval(
 async def test_an_idle_relay_executes_one_statement_per_round(
     database: Database, engine: FakeEngine, environ: Environ
 ) -> None:
-    environ(JOBS_RELAY_SECONDS="0.02", JOBS_LEASE_SECONDS="3600")
+    environ(JOBS_RELAY_SECONDS="0.02")
     executed: list[str] = []
 
     def note(*about: object) -> None:

@@ -55,7 +55,7 @@ class Relay:
         self._database = database
         self._engine = engine
         self._timetable = Timetable(database)
-        is_due = select(Job.id).where(due.TO_SEND).exists()
+        is_due = select(Job.id).where(due.TO_SEND | due.PERHAPS_LOST).exists()
         self._look = select(or_(is_due, self._timetable.has_due.exists()))
         self._batches = defaultdict[str, Batches[Sequence[Job], bool]](
             lambda: Batches(self._dispatch)
@@ -126,7 +126,7 @@ class Relay:
 
     async def _is_anything_due(self) -> bool:
         """One statement, because nearly every round of an idle process finds nothing."""
-        if self._is_broker_unavailable or monotonic() >= self._look_for_lost_at:
+        if self._is_broker_unavailable or not self._timetable.is_entered:
             return True
         async with self._database.reading_engine.connect() as connection:
             return bool(await connection.scalar(self._look))

@@ -25,15 +25,15 @@ class Timetable:
         self._rules = {name: task.rule for name, task in registry.items() if task.rule}
         self._is_own = Schedule.task.in_(self._rules)
         self.has_due = select(Schedule.task).where(self._is_own, Schedule.next_at <= NOW)
-        self._is_entered = False
+        self.is_entered = False
 
     async def enqueue_due(self) -> None:
         await self._database.read_clock()
-        if not self._is_entered:
+        if not self.is_entered:
             async with self._database.begin_write() as session:
                 for name, rule in self._rules.items():
                     await _enter(session, name, rule)
-            self._is_entered = True
+            self.is_entered = True
         async with self._database.read() as session:
             if not await session.scalar(self.has_due):
                 return
