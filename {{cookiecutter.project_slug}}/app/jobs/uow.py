@@ -35,8 +35,10 @@ class UnitOfWork:
         job = task.job(*args, **kwargs)
         if self._lease and task.is_immediate:
             job.lease_until = job.created_at + self._lease
-        # What it follows are rows of another table, which only a session relates to it.
-        (self.session.add if job.is_follower else self._rows.insert)(job)
+        if job.is_follower:  # its predecessors are rows of another table
+            self.session.add(job)
+        else:
+            self._rows.insert(job)
         self.jobs.append(job)
         return job
 
