@@ -15,12 +15,12 @@ import pytest
 import trustme
 from brokers.proxy import address_of
 from checks import UV, environment, install
+from matrix import takes_rabbitmq
 from ports import free_port
 from servers import find_redis_server
 from template import CHOICES, ROOT, render
 
 ENGINES = [engine for engine in CHOICES["engine"] if engine != "background"]
-WITH_RABBITMQ = ["celery", "dramatiq"]
 PASSWORD = "p@ss/w:rd?#%&;"  # noqa: S105 - every character that a URL must escape
 ESCAPED = "p%40ss%2Fw%3Ard%3F%23%25%26%3B"
 PATIENCE_SECONDS = 30
@@ -119,7 +119,7 @@ def test_an_engine_takes_every_url_and_trusts_no_unknown_certificate(
     install(project, shared / "environments")
     reaches_redis_at_every_url_that_it_trusts(project, tmp_path)
     follows_a_moved_address(project, tmp_path)
-    if engine in WITH_RABBITMQ:
+    if takes_rabbitmq({"engine": engine}):
         verifies_certificates_of_rabbitmq(project, tmp_path)
 
 

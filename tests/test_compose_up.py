@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import yaml
 from containers.docker import Docker, running_docker, until
-from template import render
+from matrix import BY_TURNS
+from template import name_of, render
 
 IN_EVERY_RUN = ["background-sqlite", "rq-postgresql"]
-THE_OTHERS = ["arq-sqlite", "celery-postgresql", "dramatiq-sqlite"]
+# Each other engine, with the databases by turns.
+THE_OTHERS = [name for name in map(name_of, BY_TURNS) if name not in IN_EVERY_RUN]
 
 
 class Project:

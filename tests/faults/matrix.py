@@ -17,6 +17,10 @@ def has_broker(answers: Answers) -> bool:
     return "redis:" in (FRAGMENTS / answers["engine"] / "Procfile.dev").read_text(encoding="utf-8")
 
 
+def takes_rabbitmq(answers: Answers) -> bool:
+    return "amqp://" in (FRAGMENTS / answers["engine"] / "env").read_text(encoding="utf-8")
+
+
 def on(chosen: list[Answers]) -> Any:
     return pytest.mark.parametrize("project", chosen, ids=name_of, indirect=True)
 

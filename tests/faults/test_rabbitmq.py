@@ -9,19 +9,13 @@ from pathlib import Path
 
 import pytest
 from audit import audited, has_finished
-from matrix import FRAGMENTS, ON_FIRST_DATABASE, fault, on
+from matrix import ON_FIRST_DATABASE, fault, on, takes_rabbitmq
 from process import until
 from rabbitmq import RabbitMQ, running_rabbitmq
 from report import Recorder
 from service import Service, timed_registration
 
-with_rabbitmq = on(
-    [
-        answers
-        for answers in ON_FIRST_DATABASE
-        if "amqp://" in (FRAGMENTS / answers["engine"] / "env").read_text(encoding="utf-8")
-    ]
-)
+with_rabbitmq = on([answers for answers in ON_FIRST_DATABASE if takes_rabbitmq(answers)])
 ELSEWHERE = "this engine does not support RabbitMQ"
 
 
