@@ -22,8 +22,9 @@ from app.settings import get_settings
 CONNECT_SECONDS = 5
 # How long a request or a job waits for a connection or, on SQLite, for the write lock.
 WAIT_SECONDS = 10
-# A connection used a moment ago needs no ping: the first error on one replaces all of them.
-TRUSTED_SECONDS = 1
+# A connection used a moment ago needs no ping: the first error on one replaces all of them. An
+# idle relay uses one every second.
+TRUSTED_SECONDS = 1.5
 USED_AT = "used at"
 AUTOCOMMIT = "autocommit"
 
