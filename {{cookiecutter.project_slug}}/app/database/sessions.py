@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import groupby
 from time import monotonic
 from typing import Any
 
@@ -69,8 +70,10 @@ class WritingSession(Session):
         while self._rows:
             model, rows = self._rows.popitem()
             names = model.__table__.columns.keys()
-            values = [{name: vars(row)[name] for name in names} for row in rows]
-            self.connection().execute(insert(model), values)
+            # What a row does not have gets the default of its column.
+            given = ({name: vars(row)[name] for name in names if name in vars(row)} for row in rows)
+            for _, values in groupby(given, key=tuple):
+                self.connection().execute(insert(model), [*values])
         super().flush(objects)
 
     def close(self) -> None:

@@ -96,7 +96,11 @@ class Schedule(Base):
     job_id: Mapped[uuid.UUID | None]
 
 
-EMPTY = dict[str, object].fromkeys(Job.__table__.columns.keys())
+EMPTY: dict[str, object] = {
+    column.key: None
+    for column in Job.__table__.columns
+    if column.default is None and column.server_default is None
+}
 OPEN = Job.finished_at.is_(None)
 IS_QUEUED = OPEN & (Job.status == Status.QUEUED)
 FINISHED = Job.finished_at.is_not(None)

@@ -182,6 +182,17 @@ async def test_a_query_of_the_transaction_finds_its_jobs(database: Database) -> 
     assert (await reread(database, job)).status is Status.CANCELLED
 
 
+async def test_jobs_with_different_columns_are_stored_together(database: Database) -> None:
+    @task()
+    def note() -> None: ...
+
+    async with unit_of_work(database) as uow:
+        jobs = [uow.enqueue(note) for _ in range(3)]
+        # As if it had a default.
+        del vars(jobs[1])["result"]
+    assert {job.id for job in await rows(database, Job)} == {job.id for job in jobs}
+
+
 async def test_a_rolled_back_savepoint_drops_only_its_own_jobs(database: Database) -> None:
     @task()
     def remind() -> None: ...
