@@ -5,8 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Enum, ForeignKey, Index, Text, inspect
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import JSON, Enum, ForeignKey, Index, Text
+from sqlalchemy.orm import Mapped, class_mapper, mapped_column, relationship
 
 from app.database import Base
 
@@ -65,7 +65,7 @@ class Job(Base):
     @classmethod
     def of(cls, **values: object) -> "Job":
         """A job of these columns. The constructor is slow, because it notes each for a session."""
-        job: Job = inspect(cls).class_manager.new_instance()
+        job: Job = class_mapper(cls).class_manager.new_instance()
         vars(job).update(EMPTY | values)
         return job
 
