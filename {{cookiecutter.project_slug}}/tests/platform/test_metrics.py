@@ -92,7 +92,7 @@ async def test_open_and_failed_jobs_are_counted_in_the_jobs_table(
 ) -> None:
     await add_job(database, run_at=ago(100))
     await add_job(database, run_at=ago(-100))
-    await add_job(database, run_at=ago(-1), error="not now")
+    await add_job(database, run_at=ago(-100), error="not now")
     await add_running_job(database, started_at=ago(20))
     await add_job(database, status=Status.FAILED, finished_at=ago(1000))
     await add_job(database, status=Status.SUCCEEDED, finished_at=ago(1000))
