@@ -49,7 +49,7 @@ MAY_DIFFER_BY_ENGINE = {
 }
 # What a newcomer reads in twenty minutes, and what a senior developer reads on a train.
 MAX_LINES_OF_YOURS = 680
-MAX_LINES_OF_APP = 4490
+MAX_LINES_OF_APP = 4500
 MAX_LINES_OF_THE_PAGE = 570
 MAX_LINES_OF_THE_ENGINE = 280
 MAX_LINES_OF_A_FILE = 250
